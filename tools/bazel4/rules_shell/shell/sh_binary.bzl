@@ -1,0 +1,3 @@
+"""Stand-in for the file of this name in rules_shell."""
+
+sh_binary = native.sh_binary

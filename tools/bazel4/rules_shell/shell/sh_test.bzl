@@ -1,0 +1,3 @@
+"""Stand-in for the file of this name in rules_shell."""
+
+sh_test = native.sh_test
