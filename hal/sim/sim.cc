@@ -1,0 +1,910 @@
+// The simulated machine: a discrete-event simulation whose events are "this CPU continues".
+//
+// The hub is the host's own stack, inside `World::run`. It picks the CPU whose next event is
+// earliest, moves the clock there, and switches to the stack that this CPU runs on. A CPU comes
+// back to the hub in `spend` and `wait`, and where the seed lets another one in; `switch_to`
+// changes the stack that the CPU runs on, without the hub.
+//
+// Invariants
+// - Time is the event of the CPU that was picked; no other CPU has an earlier one, so whatever a
+//   CPU does to another (a kick) lies in that one's future, or in its present.
+// - `current_` is the CPU whose stack is running; every function that may have handed over or
+//   taken an interrupt asks again, because a task may continue on another CPU.
+// - An interrupt is taken only in `take_interrupts`, on the stack of the code that is interrupted.
+
+#include "hal/sim/sim.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "hal/sim/sanitizer.h"
+#include "hal/sim/stack_switch.h"
+
+namespace hal::sim {
+namespace {
+
+using Context = Machine::Context;
+
+// The world that runs in this host thread: what the per-CPU register is to a real machine.
+thread_local World* running_world = nullptr;
+
+[[noreturn]] void die(const char* what) {
+  std::fprintf(stderr, "hal::sim: %s\n", what);
+  std::abort();
+}
+
+// Sebastiano Vigna's splitmix64: small, and the same on every host.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  // From 0 to below `bound`; the bias is below bound / 2^64.
+  uint64_t below(uint64_t bound) { return bound == 0 ? next() : next() % bound; }
+
+ private:
+  uint64_t state_;
+};
+
+enum class What : uint8_t {
+  boot,
+  start,
+  done,
+  arm,
+  take_timer,
+  take_kick,
+  take_device,
+  preempt,
+  kick,
+  switched,
+  wait,
+  woken,
+  let_in,
+  load_space,
+  stop,
+  panic,
+  misuse,
+  steps,
+  note,
+};
+
+struct Record {
+  Instant at;
+  CpuNumber cpu = 0;
+  What what = What::note;
+  uint64_t a = 0;
+  uint64_t b = 0;
+  std::string text;
+};
+
+std::string printed(const char* format, ...) __attribute__((format(printf, 1, 2)));
+std::string printed(const char* format, ...) {
+  char line[160];
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(line, sizeof(line), format, arguments);
+  va_end(arguments);
+  return line;
+}
+
+std::string describe(const Record& record) {
+  const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+  const std::string until = record.a == never.ticks ? "never" : printed("%llu", number(record.a));
+  switch (record.what) {
+    case What::boot:
+      return "boots";
+    case What::start:
+      return printed("start_cpu, number %llu", number(record.a));
+    case What::done:
+      return "boot code returned";
+    case What::arm:
+      return "arm " + until;
+    case What::take_timer:
+      return "takes the timer's interrupt";
+    case What::take_kick:
+      return "takes a kick";
+    case What::take_device:
+      return printed("takes the interrupt of line %llu", number(record.a));
+    case What::preempt:
+      return "preempt";
+    case What::kick:
+      return printed("kicks CPU %llu", number(record.a));
+    case What::switched:
+      return printed("switch from context %llu to %llu", number(record.a), number(record.b));
+    case What::wait:
+      return "waits";
+    case What::woken:
+      return "woken";
+    case What::let_in:
+      return printed("lets others in for %llu", number(record.a));
+    case What::load_space:
+      return printed("loads space %llu", number(record.a));
+    case What::stop:
+      return "stops the run";
+    case What::panic:
+      return "panic: " + record.text;
+    case What::misuse:
+      return "misuse: " + record.text;
+    case What::steps:
+      return "has used up the steps";
+    case What::note:
+      return record.text;
+  }
+  return "";
+}
+
+// Timer interrupts at one instant on one CPU before it counts as a storm.
+constexpr unsigned kStorm = 1000;
+
+}  // namespace
+
+struct World::Impl {
+  struct Line {
+    Instant when;
+    uint32_t line = 0;
+  };
+
+  struct Cpu {
+    enum class State : uint8_t { off, ready, spending, waiting, done };
+    State state = State::off;
+    CpuNumber index = 0;
+    Instant continues;  // ready, spending: its next event, unless an interrupt comes before
+    bool masked = true;
+
+    std::function<void()> boot;
+    std::optional<Stack> boot_stack;
+    Context running;             // the stack that this CPU runs on
+    Context* context = nullptr;  // where its owner keeps it; null for boot code before a switch
+
+    Machine::Local* local = nullptr;  // null before start_cpu
+    Instant armed = never;
+    bool timer_taken = false;  // since `arm`
+    Instant storm_at;
+    unsigned storm = 0;
+    Instant kicked = never;
+    char kick_order = 0;      // for TSan: what came before the kick is seen by its handler
+    std::vector<Line> lines;  // in order of arrival
+    Fpu fpu;
+    CpuReport report;
+
+    // Its earliest interrupt, masked or not.
+    Instant interrupt() const {
+      Instant first = std::min(armed, kicked);
+      return lines.empty() ? first : std::min(first, lines.front().when);
+    }
+    // When it wants to continue.
+    Instant event() const {
+      switch (state) {
+        case State::off:
+        case State::done:
+          return never;
+        case State::waiting:
+          return interrupt();
+        case State::spending:
+          return masked ? continues : std::min(continues, interrupt());
+        case State::ready:
+          return continues;
+      }
+      return never;
+    }
+  };
+
+  // A stack that has run in this world.
+  struct Used {
+    std::span<std::byte> stack;
+    void* tsan_fiber = nullptr;
+  };
+
+  explicit Impl(World* owner, Options options)
+      : world(owner), options(std::move(options)), random(this->options.seed) {
+    cpus.resize(this->options.cpus);
+    for (size_t i = 0; i < cpus.size(); ++i) cpus[i].index = static_cast<CpuNumber>(i);
+    wait_takes = this->options.wait == Wait::takes ||
+                 (this->options.wait == Wait::by_seed && random.below(2) == 0);
+  }
+
+  ~Impl() {
+    for (const Used& used : used_stacks) retire(used);
+  }
+
+  static Impl& of(World& world) { return *world.impl_; }
+  static Impl& here(const char* function) {
+    if (running_world == nullptr) {
+      std::fprintf(stderr, "hal::sim: %s outside a running world\n", function);
+      std::abort();
+    }
+    return *running_world->impl_;
+  }
+
+  Cpu& cpu() { return *current; }
+
+  // --- The trace ---
+
+  void record(What what, uint64_t a = 0, uint64_t b = 0, std::string text = {}) {
+    const auto mix = [this](uint64_t value) {
+      fingerprint = (fingerprint ^ value) * 0x100000001b3;
+      fingerprint ^= fingerprint >> 29;
+    };
+    const CpuNumber index = current != nullptr ? current->index : 0;
+    mix(now.ticks);
+    mix(uint64_t{index} << 8 | static_cast<uint64_t>(what));
+    mix(a);
+    mix(b);
+    for (const char c : text) mix(static_cast<unsigned char>(c));
+    if (options.trace == 0) return;
+    Record entry{now, index, what, a, b, std::move(text)};
+    if (records.size() < options.trace) {
+      records.push_back(std::move(entry));
+    } else {
+      records[recorded % options.trace] = std::move(entry);
+    }
+    ++recorded;
+  }
+
+  std::string trace() const {
+    std::string text = printed("seed %llu\n", static_cast<unsigned long long>(options.seed));
+    const size_t first = recorded > records.size() ? recorded % records.size() : 0;
+    if (recorded > records.size()) {
+      text += printed("(%zu earlier records are gone)\n", recorded - records.size());
+    }
+    for (size_t i = 0; i < records.size(); ++i) {
+      const Record& record = records[(first + i) % records.size()];
+      text += printed("%12llu  CPU %u  ", static_cast<unsigned long long>(record.at.ticks),
+                      unsigned{record.cpu});
+      text += describe(record) + "\n";
+    }
+    return text;
+  }
+
+  // --- Ends ---
+
+  Outcome outcome_now(End end) const {
+    return {.end = end,
+            .rule = {},
+            .task = {},
+            .cpu = current != nullptr ? current->index : CpuNumber{0},
+            .at = now,
+            .seed = options.seed,
+            .trace = trace()};
+  }
+
+  // Guest: ends the run for good; this stack and all others are abandoned where they are.
+  [[noreturn]] void fail(End end, What what, const char* rule, const char* task) {
+    note_failure(end, what, rule, task);  // frees what it allocates; this frame never ends
+    abandon();
+  }
+  void note_failure(End end, What what, const char* rule, const char* task) {
+    std::string text = rule != nullptr ? rule : "";
+    if (task != nullptr && task[0] != '\0') text += std::string(" (task ") + task + ")";
+    record(what, 0, 0, std::move(text));
+    outcome = outcome_now(end);
+    if (rule != nullptr) outcome.rule = rule;
+    if (task != nullptr) outcome.task = task;
+    ended = true;
+  }
+  [[noreturn]] void misuse(const char* rule) { fail(End::misuse, What::misuse, rule, nullptr); }
+  void require(bool holds, const char* rule) {
+    if (!holds) misuse(rule);
+  }
+
+  // --- Stacks ---
+
+  // From the running stack, whose state goes to `save`, to that of `load`. The simulation's view
+  // of who runs must already be that of `load`.
+  BATON_SIM_UNCHECKED void change_stack(Context& save, Context& load, bool ordered, bool for_good) {
+    void* const load_pointer = load.stack_pointer;
+    sanitizer::show();
+    sanitizer::leave(for_good ? nullptr : &save.asan_stack, load.stack);
+    sanitizer::change_fiber(load.tsan_fiber, ordered);
+    switch_stack(&save.stack_pointer, load_pointer);
+    arrived();
+    sanitizer::hide();
+  }
+
+  BATON_SIM_UNCHECKED void arrived() {
+    Context& now_running = current != nullptr ? current->running : hub;
+    const std::span<std::byte> left = sanitizer::arrive(now_running.asan_stack);
+    if (from_hub) hub.stack = left;
+    from_hub = false;
+  }
+
+  // Guest to hub; returns when the hub picks this CPU again.
+  void to_hub() {
+    Cpu& leaving = *current;
+    current = nullptr;
+    sanitizer::release(&guest_order);
+    change_stack(leaving.running, hub, /*ordered=*/false, /*for_good=*/false);
+    sanitizer::acquire(&host_order);
+  }
+
+  [[noreturn]] void abandon() {
+    Cpu& leaving = *current;
+    current = nullptr;
+    sanitizer::release(&guest_order);
+    change_stack(leaving.running, hub, /*ordered=*/false, /*for_good=*/true);
+    __builtin_unreachable();
+  }
+
+  // Before the first switch to a context.
+  void adopt(Context& context) {
+    std::erase_if(used_stacks, [&](const Used& used) {
+      const bool overlap = used.stack.data() < context.stack.data() + context.stack.size() &&
+                           context.stack.data() < used.stack.data() + used.stack.size();
+      if (overlap) sanitizer::destroy_fiber(used.tsan_fiber);
+      return overlap;
+    });
+    context.id = ++last_context;
+    context.tsan_fiber = sanitizer::create_fiber();
+    used_stacks.push_back({context.stack, context.tsan_fiber});
+  }
+
+  static void retire(const Used& used) {
+    sanitizer::destroy_fiber(used.tsan_fiber);
+    sanitizer::forget_frames(used.stack);
+  }
+
+  // Where every new stack begins.
+  BATON_SIM_UNCHECKED static void start_stack() {
+    here("start").arrived();
+    run_stack();
+  }
+  static void run_stack() {
+    Impl& impl = here("start");
+    sanitizer::hide();
+    if (impl.cpu().running.entry == nullptr) {
+      impl.record(What::boot);
+      sanitizer::acquire(&impl.cpu().kick_order);
+      {
+        const auto boot = std::exchange(impl.cpu().boot, nullptr);
+        const sanitizer::Seen seen;
+        boot();
+      }
+      impl.record(What::done);
+      impl.cpu().state = Cpu::State::done;
+      impl.cpu().report.done = true;
+      impl.abandon();
+    }
+    const Entry entry = impl.cpu().running.entry;
+    void* const argument = impl.cpu().running.argument;
+    impl.cpu().masked = false;
+    impl.take_interrupts();
+    {
+      const sanitizer::Seen seen;
+      entry(argument);
+    }
+    impl.misuse("make_context: the entry returned");
+  }
+
+  static Context new_context(std::span<std::byte> stack, Entry entry, void* argument) {
+    sanitizer::forget_frames(stack);
+    Context context;
+    context.state = Context::State::saved;
+    context.stack_pointer = prepare_stack(stack, &start_stack);
+    context.stack = stack;
+    context.entry = entry;
+    context.argument = argument;
+    return context;
+  }
+
+  // --- Time ---
+
+  Instant event(const Cpu& cpu) const { return std::max(now, cpu.event()); }
+
+  // Whether another CPU wants to run at or before `when`.
+  bool another_by(Instant when) const {
+    return std::any_of(cpus.begin(), cpus.end(), [&](const Cpu& other) {
+      return &other != current && other.event() != never && other.event() <= when;
+    });
+  }
+
+  // Guest: this CPU's next event is set; returns when it has come.
+  void until_event() {
+    const Instant mine = event(*current);
+    if (mine <= limit && mine != never && !another_by(mine)) {
+      now = mine;
+    } else {
+      to_hub();
+    }
+  }
+
+  // Hub: who is next; null if nobody ever is.
+  Cpu* pick() {
+    Instant first = never;
+    size_t ties = 0;
+    for (const Cpu& cpu : cpus) {
+      if (cpu.event() == never) continue;
+      const Instant when = event(cpu);
+      if (when < first) {
+        first = when;
+        ties = 0;
+      }
+      ties += when == first;
+    }
+    if (ties == 0) return nullptr;
+    size_t chosen = ties == 1 ? 0 : random.below(ties);
+    for (Cpu& cpu : cpus) {
+      if (cpu.event() != never && event(cpu) == first && chosen-- == 0) return &cpu;
+    }
+    return nullptr;
+  }
+
+  // Guest: this CPU does nothing for `length`; others may come in between.
+  void pass(Duration length) {
+    current->state = Cpu::State::ready;
+    current->continues = now + length;
+    until_event();
+  }
+
+  // Guest: a machine call begins.
+  void point() {
+    if (++steps > options.steps) fail(End::steps, What::steps, nullptr, nullptr);
+    if (options.call_cost > Duration{}) pass(options.call_cost);
+    if (options.interleave != 0 && (options.stall > Duration{} || another_by(now)) &&
+        random.below(options.interleave) == 0) {
+      const Duration stall{options.stall.ticks == 0 ? 0 : random.below(options.stall.ticks + 1)};
+      record(What::let_in, stall.ticks);
+      pass(stall);
+    }
+    if (!current->masked) take_interrupts();
+  }
+
+  // --- Interrupts ---
+
+  // Guest, unmasked: takes all that are pending, earliest first.
+  void take_interrupts() {
+    while (!current->masked && current->interrupt() <= now) {
+      Cpu& cpu = *current;
+      Interrupt interrupt;
+      const Instant line = cpu.lines.empty() ? never : cpu.lines.front().when;
+      cpu.masked = true;
+      if (cpu.armed <= cpu.kicked && cpu.armed <= line) {
+        interrupt.cause = Cause::timer;
+        record(What::take_timer);
+        ++cpu.report.timer_interrupts;
+        require(!cpu.timer_taken, "timer: the handler neither re-armed nor silenced it");
+        cpu.timer_taken = true;
+        cpu.storm = cpu.storm_at == now ? cpu.storm + 1 : 1;
+        cpu.storm_at = now;
+        require(cpu.storm <= kStorm, "timer: re-armed in the past over and over");
+      } else if (cpu.kicked <= line) {
+        interrupt.cause = Cause::kick;
+        cpu.kicked = never;
+        sanitizer::acquire(&cpu.kick_order);
+        record(What::take_kick);
+        ++cpu.report.kick_interrupts;
+      } else {
+        interrupt.cause = Cause::device;
+        interrupt.line = cpu.lines.front().line;
+        cpu.lines.erase(cpu.lines.begin());
+        record(What::take_device, interrupt.line);
+        ++cpu.report.device_interrupts;
+      }
+      require(options.interrupt != nullptr, "interrupt: there is no handler");
+      bool due = false;
+      {
+        const sanitizer::Seen seen;
+        due = options.interrupt(interrupt);
+      }
+      require(current->masked, "interrupt: the handler returned unmasked");
+      if (due) {
+        record(What::preempt);
+        ++current->report.preempts;
+        require(options.preempt != nullptr, "interrupt: there is no `preempt`");
+        {
+          const sanitizer::Seen seen;
+          options.preempt();
+        }
+        require(current->masked, "interrupt: `preempt` returned unmasked");
+      }
+      current->masked = false;
+    }
+  }
+
+  // --- The hub ---
+
+  Outcome run(Instant until) {
+    if (running_world != nullptr) die("World::run while a world runs in this thread");
+    if (ended) return outcome;
+    running_world = world;
+    limit = until;
+    hub.tsan_fiber = sanitizer::current_fiber();
+    sanitizer::release(&host_order);
+    End end = End::quiet;
+    for (;;) {
+      Cpu* const next = pick();
+      if (next == nullptr) break;
+      if (event(*next) > until) {
+        now = std::max(now, until);
+        end = End::until;
+        break;
+      }
+      now = event(*next);
+      if (next->running.stack.empty()) power_on(*next);
+      current = next;
+      from_hub = true;
+      change_stack(hub, next->running, /*ordered=*/false, /*for_good=*/false);
+      if (ended) break;
+      if (stopping) {
+        stopping = false;
+        end = End::stopped;
+        break;
+      }
+    }
+    sanitizer::acquire(&guest_order);
+    running_world = nullptr;
+    if (!ended) {
+      if (end == End::stopped) {
+        outcome = stop_outcome;
+      } else {
+        outcome = outcome_now(end);
+      }
+    }
+    return outcome;
+  }
+
+  void power_on(Cpu& cpu) {
+    cpu.boot_stack.emplace(options.boot_stack);
+    cpu.running = new_context(*cpu.boot_stack, nullptr, nullptr);
+    adopt(cpu.running);
+    cpu.running.state = Context::State::running;
+  }
+
+  World* const world;
+  const Options options;
+  Random random;
+  bool wait_takes = false;
+  std::vector<Cpu> cpus;
+  Cpu* current = nullptr;  // null in the hub
+  Context hub;
+  bool from_hub = false;
+  Instant now{1};
+  Instant limit = never;
+  uint64_t steps = 0;
+  std::vector<Used> used_stacks;
+  uint32_t last_context = 0;
+
+  // For TSan: what the host did before `run` comes before the guests, and they before its return.
+  char host_order = 0;
+  char guest_order = 0;
+
+  bool ended = false;
+  bool stopping = false;
+  Outcome outcome;
+  Outcome stop_outcome;
+
+  std::vector<Record> records;
+  size_t recorded = 0;
+  uint64_t fingerprint = 0xcbf29ce484222325;
+};
+
+World::World(Options options) : impl_(std::make_unique<Impl>(this, std::move(options))) {}
+World::~World() = default;
+
+World* World::current() { return running_world; }
+
+void World::boot(CpuNumber cpu, std::function<void()> code, Instant when) {
+  const sanitizer::Unseen unseen;
+  if (cpu >= impl_->cpus.size()) die("World::boot: there is no such CPU");
+  Impl::Cpu& target = impl_->cpus[cpu];
+  if (target.state != Impl::Cpu::State::off) die("World::boot: the CPU was booted before");
+  target.boot = std::move(code);
+  target.continues = when;
+  target.state = Impl::Cpu::State::ready;
+  sanitizer::release(&target.kick_order);
+}
+
+Outcome World::run(Instant until) {
+  const sanitizer::Unseen unseen;
+  return impl_->run(until);
+}
+
+void World::stop() {
+  const sanitizer::Unseen unseen;
+  if (running_world != this) die("World::stop: not called by a guest of this world");
+  impl_->record(What::stop);
+  impl_->stopping = true;
+  impl_->stop_outcome = impl_->outcome_now(End::stopped);
+  impl_->current->state = Impl::Cpu::State::ready;
+  impl_->current->continues = impl_->now;
+  impl_->to_hub();
+}
+
+void World::raise_at(CpuNumber cpu, uint32_t line, Instant when) {
+  const sanitizer::Unseen unseen;
+  if (cpu >= impl_->cpus.size()) die("World::raise_at: there is no such CPU");
+  auto& lines = impl_->cpus[cpu].lines;
+  const Impl::Line entry{std::max(when, impl_->now), line};
+  lines.insert(std::upper_bound(lines.begin(), lines.end(), entry,
+                                [](const auto& a, const auto& b) { return a.when < b.when; }),
+               entry);
+}
+
+Instant World::now() const {
+  const sanitizer::Unseen unseen;
+  return impl_->now;
+}
+
+CpuReport World::report(CpuNumber cpu) const {
+  const sanitizer::Unseen unseen;
+  if (cpu >= impl_->cpus.size()) die("World::report: there is no such CPU");
+  CpuReport report = impl_->cpus[cpu].report;
+  report.armed = impl_->cpus[cpu].armed;
+  return report;
+}
+
+void World::note(std::string_view text) {
+  const sanitizer::Unseen unseen;
+  impl_->record(What::note, 0, 0, std::string(text));
+}
+
+std::string World::trace() const {
+  const sanitizer::Unseen unseen;
+  return impl_->trace();
+}
+
+uint64_t World::fingerprint() const {
+  const sanitizer::Unseen unseen;
+  return impl_->fingerprint;
+}
+
+// --- The machine ---
+
+void Machine::start_cpu(Local& local, CpuNumber number) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("start_cpu");
+  impl.point();
+  impl.require(impl.cpu().masked, "start_cpu: interrupts are not masked");
+  impl.require(impl.cpu().local == nullptr, "start_cpu: this CPU was started before");
+  impl.require(number < impl.cpus.size(), "start_cpu: the number is not below the count of CPUs");
+  for (const World::Impl::Cpu& other : impl.cpus) {
+    impl.require(other.local == nullptr || other.local->number != number,
+                 "start_cpu: another CPU has this number");
+    impl.require(other.local != &local, "start_cpu: another CPU has this block");
+  }
+  local.number = number;
+  impl.cpu().local = &local;
+  impl.record(What::start, number);
+}
+
+Machine::Local* Machine::local() {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("local");
+  impl.point();
+  impl.require(impl.cpu().local != nullptr, "local: before start_cpu");
+  return impl.cpu().local;
+}
+
+Instant Machine::now() {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("now");
+  impl.point();
+  return impl.now;
+}
+
+void Machine::arm(Instant when) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("arm");
+  impl.point();
+  impl.require(impl.cpu().local != nullptr, "arm: before start_cpu");
+  impl.require(impl.cpu().masked, "arm: interrupts are not masked");
+  impl.record(What::arm, when.ticks);
+  ++impl.cpu().report.arms;
+  impl.cpu().armed = when;
+  impl.cpu().timer_taken = false;
+}
+
+Machine::Irq Machine::mask() {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("mask");
+  impl.point();
+  return std::exchange(impl.cpu().masked, true) ? Irq::masked : Irq::unmasked;
+}
+
+void Machine::unmask(Irq irq) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("unmask");
+  impl.point();
+  impl.cpu().masked = irq == Irq::masked;
+  impl.take_interrupts();
+}
+
+Machine::Context Machine::make_context(std::span<std::byte> stack, Entry entry, void* argument) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("make_context");
+  impl.point();
+  impl.require(entry != nullptr, "make_context: no entry");
+  impl.require(stack.size() >= 2 * kContextBytes, "make_context: the stack is too small");
+  impl.require(reinterpret_cast<uintptr_t>(stack.data()) % 16 == 0 && stack.size() % 16 == 0,
+               "make_context: the stack is not 16-byte aligned");
+  for (const World::Impl::Cpu& cpu : impl.cpus) {
+    const std::span<std::byte> used = cpu.running.stack;
+    const bool runs =
+        cpu.state != World::Impl::Cpu::State::off && cpu.state != World::Impl::Cpu::State::done;
+    impl.require(!runs || used.data() + used.size() <= stack.data() ||
+                     stack.data() + stack.size() <= used.data(),
+                 "make_context: a CPU still runs on this stack");
+  }
+  return World::Impl::new_context(stack, entry, argument);
+}
+
+void Machine::switch_to(Context& from, Context& to) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("switch_to");
+  impl.point();
+  World::Impl::Cpu& cpu = impl.cpu();
+  impl.require(cpu.local != nullptr, "switch_to: before start_cpu");
+  impl.require(cpu.masked, "switch_to: interrupts are not masked");
+  impl.require(to.state != Context::State::empty, "switch_to: the target was never made");
+  impl.require(to.state != Context::State::running, "switch_to: the target runs already");
+  if (cpu.context == nullptr) {
+    impl.require(from.state == Context::State::empty, "switch_to: `from` is not what runs here");
+  } else {
+    impl.require(cpu.context == &from, "switch_to: `from` is not what runs here");
+  }
+  if (to.tsan_fiber == nullptr && to.id == 0) impl.adopt(to);
+  from = cpu.running;
+  from.state = Context::State::saved;
+  to.state = Context::State::running;
+  cpu.running = to;
+  cpu.context = &to;
+  ++cpu.report.switches;
+  impl.record(What::switched, from.id, to.id);
+  impl.change_stack(from, to, /*ordered=*/true, /*for_good=*/false);
+}
+
+void Machine::wait() {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("wait");
+  impl.point();
+  impl.require(impl.cpu().local != nullptr, "wait: before start_cpu");
+  impl.require(impl.cpu().masked, "wait: interrupts are not masked");
+  if (impl.cpu().interrupt() > impl.now) {
+    const Instant begin = impl.now;
+    impl.record(What::wait);
+    impl.cpu().state = World::Impl::Cpu::State::waiting;
+    impl.until_event();
+    World::Impl::Cpu& cpu = impl.cpu();
+    ++cpu.report.waits;
+    cpu.report.waited = Duration{cpu.report.waited.ticks + (impl.now - begin).ticks};
+    impl.record(What::woken);
+  }
+  if (impl.wait_takes) {
+    impl.cpu().masked = false;
+    impl.take_interrupts();
+    impl.cpu().masked = true;
+  }
+}
+
+void Machine::kick(CpuNumber number) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("kick");
+  impl.point();
+  impl.require(impl.cpu().local != nullptr, "kick: before start_cpu");
+  for (World::Impl::Cpu& cpu : impl.cpus) {
+    if (cpu.local == nullptr || cpu.local->number != number) continue;
+    impl.record(What::kick, number);
+    sanitizer::release(&cpu.kick_order);
+    cpu.kicked = std::min(cpu.kicked, impl.now + impl.options.kick_latency);
+    if (&cpu == &impl.cpu() && !cpu.masked) impl.take_interrupts();
+    return;
+  }
+  impl.misuse("kick: no CPU was started with this number");
+}
+
+void Machine::panic(const char* rule, const char* task) {
+  if (running_world == nullptr) {
+    std::fprintf(stderr, "hal::sim: panic outside a running world: %s (task %s)\n", rule,
+                 task != nullptr ? task : "none");
+    std::abort();
+  }
+  sanitizer::hide();
+  World::Impl::here("panic").fail(End::panic, What::panic, rule, task);
+}
+
+void Machine::load_space(Space space) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("load_space");
+  impl.point();
+  impl.require(impl.cpu().masked, "load_space: interrupts are not masked");
+  impl.record(What::load_space, space.root);
+  impl.cpu().report.space = space;
+  ++impl.cpu().report.space_loads;
+}
+
+void Machine::swap_fpu(Fpu* save, const Fpu* load) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("swap_fpu");
+  impl.point();
+  World::Impl::Cpu& cpu = impl.cpu();
+  impl.require(cpu.masked, "swap_fpu: interrupts are not masked");
+  if (save != nullptr) {
+    *save = cpu.fpu;
+    ++cpu.report.fpu_saves;
+  }
+  if (load != nullptr) {
+    cpu.fpu = *load;
+    ++cpu.report.fpu_loads;
+  }
+}
+
+void Machine::spend(Duration work) {
+  const sanitizer::Unseen unseen;
+  World::Impl& impl = World::Impl::here("spend");
+  impl.point();
+  while (work > Duration{}) {
+    const Instant begin = impl.now;
+    impl.cpu().state = World::Impl::Cpu::State::spending;
+    impl.cpu().continues = begin + work;
+    impl.until_event();
+    const Duration done = impl.now - begin;
+    work.ticks -= done.ticks;
+    impl.cpu().report.worked.ticks += done.ticks;
+    if (!impl.cpu().masked) impl.take_interrupts();
+  }
+}
+
+Fpu& Machine::fpu() {
+  const sanitizer::Unseen unseen;
+  return World::Impl::here("fpu").cpu().fpu;
+}
+
+// --- What a test prints and compares ---
+
+bool operator==(const Outcome& outcome, End end) { return outcome.end == end; }
+bool operator==(const Outcome& outcome, const Panic& panic) {
+  return outcome.end == End::panic && outcome.rule == panic.rule && outcome.task == panic.task;
+}
+bool operator==(const Outcome& outcome, const Misuse& misuse) {
+  return outcome.end == End::misuse && outcome.rule == misuse.rule;
+}
+
+std::ostream& operator<<(std::ostream& out, End end) {
+  switch (end) {
+    case End::quiet:
+      return out << "quiet";
+    case End::stopped:
+      return out << "stopped";
+    case End::until:
+      return out << "until";
+    case End::steps:
+      return out << "steps";
+    case End::panic:
+      return out << "panic";
+    case End::misuse:
+      return out << "misuse";
+  }
+  return out;
+}
+
+std::ostream& operator<<(std::ostream& out, const Panic& panic) {
+  out << "panic \"" << panic.rule << "\"";
+  if (!panic.task.empty()) out << " of task \"" << panic.task << "\"";
+  return out;
+}
+
+std::ostream& operator<<(std::ostream& out, const Misuse& misuse) {
+  return out << "misuse \"" << misuse.rule << "\"";
+}
+
+std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
+  if (outcome.end == End::panic) {
+    out << Panic{outcome.rule, outcome.task};
+  } else if (outcome.end == End::misuse) {
+    out << Misuse{outcome.rule};
+  } else {
+    out << outcome.end;
+  }
+  return out << " on CPU " << outcome.cpu << " at " << outcome.at.ticks << "; " << outcome.trace;
+}
+
+}  // namespace hal::sim
