@@ -1,5 +1,5 @@
-// Where a failed assert (platforms/libcxx/c/assert.h) ends: the panic message is put together on the stack,
-// there being no heap, from "file:line: assertion failed: condition".
+// Where a failed assert (platforms/libcxx/c/assert.h) ends: the panic message is put together on
+// the stack, there being no heap, from "file:line: assertion failed: condition".
 
 #include "platforms/runtime/runtime.h"
 

@@ -1,5 +1,5 @@
-// A class with a virtual destructor refers to `operator delete` even where nothing is ever deleted. Without a
-// heap, reaching it is a bug. Weak: a kernel with a heap has its own.
+// A class with a virtual destructor refers to `operator delete` even where nothing is ever deleted.
+// Without a heap, reaching it is a bug. Weak: a kernel with a heap has its own.
 
 #include <cstddef>
 #include <new>

@@ -1,7 +1,7 @@
-// The functions of <string.h> that clang calls of its own accord, and a few that cost nothing beside them.
-// Compiled with -fno-builtin: otherwise clang would see through the loops and replace them by calls of the very
-// functions they implement. Words are copied where both sides are aligned alike; there is no unaligned access
-// (aarch64 may run with the MMU off, where it traps).
+// The functions of <string.h> that clang calls of its own accord, and a few that cost nothing
+// beside them. Compiled with -fno-builtin: otherwise clang would see through the loops and replace
+// them by calls of the very functions they implement. Words are copied where both sides are aligned
+// alike; there is no unaligned access (aarch64 may run with the MMU off, where it traps).
 
 #include <cstddef>
 #include <cstdint>
@@ -116,8 +116,6 @@ extern "C" {
   return 0;
 }
 
-[[gnu::weak]] int strcmp(const char* a, const char* b) {
-  return strncmp(a, b, ~std::size_t{0});
-}
+[[gnu::weak]] int strcmp(const char* a, const char* b) { return strncmp(a, b, ~std::size_t{0}); }
 
 }  // extern "C"

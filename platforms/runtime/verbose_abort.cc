@@ -1,5 +1,5 @@
-// libc++'s way to end the program where it cannot throw, as in std::expected::value(). The format is passed on as
-// it is: libc++'s own messages are readable without their arguments.
+// libc++'s way to end the program where it cannot throw, as in std::expected::value(). The format
+// is passed on as it is: libc++'s own messages are readable without their arguments.
 
 #include <__verbose_abort>
 

@@ -46,7 +46,17 @@ def flags(actions, values, only_in = None):
     )
 
 def switch(name, compile = [], link = [], enabled = False):
-    """A feature that adds flags to compiling and to linking while it is on."""
+    """A feature that adds flags to compiling and to linking while it is on.
+
+    Args:
+      name: what one writes into `features`.
+      compile: flags for C and C++.
+      link: flags for linking.
+      enabled: whether it is on by default.
+
+    Returns:
+      The feature.
+    """
     flag_sets = []
     if compile:
         flag_sets.append(flags(COMPILE, compile))

@@ -95,6 +95,7 @@ def baton_repositories():
     if not native.existing_rule("baton_host_tools"):
         host_tools_repository(name = "baton_host_tools")
 
+# buildifier: disable=unnamed-macro
 def baton_test_repositories():
     """What Baton's own host tests need besides: Debian's GoogleTest, Benchmark, Abseil and Boost.Context."""
     native.new_local_repository(

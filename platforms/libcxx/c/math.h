@@ -20,36 +20,47 @@ typedef double double_t;
 
 /* clang-format off: a table. */
 /* Each function for its three types: `name`, `namef` and `namel`. */
-#define BATON_MATH_1(name) double name(double x); float name##f(float x); long double name##l(long double x);
-#define BATON_MATH_2(name)                                       \
-  double name(double x, double y);                               \
-  float name##f(float x, float y);                               \
+#define BATON_MATH_1(name) \
+  double name(double x);   \
+  float name##f(float x);  \
+  long double name##l(long double x);
+#define BATON_MATH_2(name)         \
+  double name(double x, double y); \
+  float name##f(float x, float y); \
   long double name##l(long double x, long double y);
-#define BATON_MATH_3(name)                                       \
-  double name(double x, double y, double z);                     \
-  float name##f(float x, float y, float z);                      \
+#define BATON_MATH_3(name)                   \
+  double name(double x, double y, double z); \
+  float name##f(float x, float y, float z);  \
   long double name##l(long double x, long double y, long double z);
-#define BATON_MATH_TO(type, name) type name(double x); type name##f(float x); type name##l(long double x);
+#define BATON_MATH_TO(type, name) \
+  type name(double x);            \
+  type name##f(float x);          \
+  type name##l(long double x);
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-BATON_MATH_1(acos) BATON_MATH_1(acosh) BATON_MATH_1(asin) BATON_MATH_1(asinh) BATON_MATH_1(atan)
-BATON_MATH_1(atanh) BATON_MATH_1(cbrt) BATON_MATH_1(ceil) BATON_MATH_1(cos) BATON_MATH_1(cosh)
-BATON_MATH_1(erf) BATON_MATH_1(erfc) BATON_MATH_1(exp) BATON_MATH_1(exp2) BATON_MATH_1(expm1)
-BATON_MATH_1(fabs) BATON_MATH_1(floor) BATON_MATH_1(lgamma) BATON_MATH_1(log) BATON_MATH_1(log10)
-BATON_MATH_1(log1p) BATON_MATH_1(log2) BATON_MATH_1(logb) BATON_MATH_1(nearbyint)
-BATON_MATH_1(rint) BATON_MATH_1(round) BATON_MATH_1(sin) BATON_MATH_1(sinh) BATON_MATH_1(sqrt)
-BATON_MATH_1(tan) BATON_MATH_1(tanh) BATON_MATH_1(tgamma) BATON_MATH_1(trunc)
-BATON_MATH_2(atan2) BATON_MATH_2(copysign) BATON_MATH_2(fdim) BATON_MATH_2(fmax)
-BATON_MATH_2(fmin) BATON_MATH_2(fmod) BATON_MATH_2(hypot) BATON_MATH_2(nextafter)
-BATON_MATH_2(pow) BATON_MATH_2(remainder) BATON_MATH_3(fma)
-BATON_MATH_TO(int, ilogb) BATON_MATH_TO(long, lrint) BATON_MATH_TO(long, lround)
-BATON_MATH_TO(long long, llrint) BATON_MATH_TO(long long, llround)
-/* clang-format on */
+BATON_MATH_1(acos)
+BATON_MATH_1(acosh) BATON_MATH_1(asin) BATON_MATH_1(asinh) BATON_MATH_1(atan) BATON_MATH_1(atanh)
+    BATON_MATH_1(cbrt) BATON_MATH_1(ceil) BATON_MATH_1(cos) BATON_MATH_1(cosh) BATON_MATH_1(erf)
+        BATON_MATH_1(erfc) BATON_MATH_1(exp) BATON_MATH_1(exp2) BATON_MATH_1(expm1)
+            BATON_MATH_1(fabs) BATON_MATH_1(floor) BATON_MATH_1(lgamma) BATON_MATH_1(log)
+                BATON_MATH_1(log10) BATON_MATH_1(log1p) BATON_MATH_1(log2) BATON_MATH_1(logb)
+                    BATON_MATH_1(nearbyint) BATON_MATH_1(rint) BATON_MATH_1(round) BATON_MATH_1(sin)
+                        BATON_MATH_1(sinh) BATON_MATH_1(sqrt) BATON_MATH_1(tan) BATON_MATH_1(tanh)
+                            BATON_MATH_1(tgamma) BATON_MATH_1(trunc) BATON_MATH_2(atan2)
+                                BATON_MATH_2(copysign) BATON_MATH_2(fdim) BATON_MATH_2(fmax)
+                                    BATON_MATH_2(fmin) BATON_MATH_2(fmod) BATON_MATH_2(hypot)
+                                        BATON_MATH_2(nextafter) BATON_MATH_2(pow)
+                                            BATON_MATH_2(remainder) BATON_MATH_3(fma)
+                                                BATON_MATH_TO(int, ilogb) BATON_MATH_TO(long, lrint)
+                                                    BATON_MATH_TO(long, lround)
+                                                        BATON_MATH_TO(long long, llrint)
+                                                            BATON_MATH_TO(long long, llround)
+    /* clang-format on */
 
-double frexp(double x, int* e);
+    double frexp(double x, int* e);
 float frexpf(float x, int* e);
 long double frexpl(long double x, int* e);
 double ldexp(double x, int e);
