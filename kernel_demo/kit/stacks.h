@@ -1,0 +1,15 @@
+// Sizes that assembly and C++ must agree on; macros, because the assembler reads no C++.
+
+#ifndef BATON_KERNEL_DEMO_KIT_STACKS_H_
+#define BATON_KERNEL_DEMO_KIT_STACKS_H_
+
+// The stack of `kernel_main`: a guard page, then this much.
+#define KIT_BOOT_STACK_GUARD 0x1000
+#define KIT_BOOT_STACK_SIZE 0x8000
+
+// What exceptions and panics run on, one a CPU.
+#define KIT_EMERGENCY_STACK_SIZE 0x4000
+#define KIT_EMERGENCY_STACK_SHIFT 14
+#define KIT_EMERGENCY_STACKS 8
+
+#endif  // BATON_KERNEL_DEMO_KIT_STACKS_H_
