@@ -71,11 +71,11 @@ ran "bazel test //a b --flag"
 (($(wc -l < "${machine}/calls") == 1)) || fail "it ran more than Bazel"
 [[ ! -s "${machine}/output" ]] || fail "it says something"
 
-# Bazel's own exit code is the script's.
+# Bazel's own exit code is the script's, and an argument with a space stays one.
 new_machine bazel_fails debian 12
 install_all_but
-program_at "${machine}/usr/bin/bazel" 'exit 3'
-run test
+program_at "${machine}/usr/bin/bazel" 'exit $#'
+run test '//a b' --flag
 exits 3
 
 # Each package alone, as root: it is named with its reason and installed, then Bazel runs.
