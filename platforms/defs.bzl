@@ -1,7 +1,9 @@
-"""The rules that a kernel is built, booted and tested with: kernel_image, qemu_run, qemu_test."""
+"""The rules that a kernel is built, booted and tested with: kernel_image, qemu_run, qemu_test, platform_files."""
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
-load("//platforms/qemu:rules.bzl", "qemu_rule_test", "qemu_run_rule")
+load("//platforms/qemu:rules.bzl", "qemu_rule_test", "qemu_run_rule", _platform_files = "platform_files")
+
+platform_files = _platform_files
 
 def kernel_image(name, linker_script = None, additional_linker_inputs = [], deps = [], linkopts = [], **kwargs):
     """A kernel as an ELF for the bare-metal platform that is being built for.

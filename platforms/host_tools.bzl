@@ -4,7 +4,7 @@
 _LLVM = "19"
 
 def _find(repository_ctx, name, package):
-    """The real path of LLVM's tool `name`: with the version in its name, or plain and of that version."""
+    """The path of LLVM's tool `name`: with the version in its name, or plain and of that version."""
     path = repository_ctx.which(name + "-" + _LLVM)
     if not path:
         path = repository_ctx.which(name)
@@ -13,8 +13,8 @@ def _find(repository_ctx, name, package):
     if not path:
         fail("%s %s is not on the PATH. Debian's package is %s; ./bazelw installs it." % (name, _LLVM, package))
 
-    # lld finds out from its name what it is; the others may be called by their real paths.
-    return str(path) if name == "ld.lld" else str(path.realpath)
+    # Several tools are one program that finds out from its name which one to be: no symlink is resolved.
+    return str(path)
 
 def _system_include_directories(repository_ctx, clang):
     """Where `clang` looks for C++ headers, as it prints it."""
@@ -25,7 +25,7 @@ def _system_include_directories(repository_ctx, clang):
     return [str(repository_ctx.path(line.strip())) for line in text.splitlines()[1:]]
 
 def _host_tools_repository_impl(repository_ctx):
-    clang = _find(repository_ctx, "clang", "clang-19")
+    clang = str(repository_ctx.path(_find(repository_ctx, "clang", "clang-19")).realpath)
     resources = repository_ctx.execute([clang, "-print-resource-dir"]).stdout.strip()
     prefix = repository_ctx.path(resources).dirname.dirname.dirname
     libcxx = repository_ctx.path(str(prefix) + "/include/c++/v1")

@@ -94,6 +94,25 @@ _ATTRS = {
     "_launcher": attr.label(default = "//platforms/qemu:launcher", allow_single_file = True),
 }
 
+def _platform_files_impl(ctx):
+    return [DefaultInfo(
+        files = depset(ctx.files.srcs),
+        runfiles = ctx.runfiles(files = ctx.files.srcs),
+    )]
+
+platform_files = rule(
+    implementation = _platform_files_impl,
+    attrs = {
+        "optimized": attr.bool(doc = "Build with -c opt, whatever the build's own mode."),
+        "platform": attr.string(mandatory = True, values = _PLATFORMS),
+        "srcs": attr.label_list(mandatory = True, cfg = _image_transition),
+        "_allowlist_function_transition": _ATTRS["_allowlist_function_transition"],
+    },
+    doc = """The files of `srcs`, built for `platform`, in a build for this machine.
+
+    For tests and reports that look into archives and images: sizes, symbols, sections.""",
+)
+
 qemu_run_rule = rule(
     implementation = _qemu_impl,
     attrs = _ATTRS,

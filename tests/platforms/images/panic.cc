@@ -14,7 +14,7 @@ extern "C" void baton_runtime_panic(const char* why) noexcept {
 }
 
 void image_main() {
-  volatile int two = 2;
+  [[maybe_unused]] volatile int two = 2;
   assert(two + two == 5);
   // With NDEBUG there is no assertion to fail.
   baton_runtime_panic("assertions are off");
