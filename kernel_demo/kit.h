@@ -5,7 +5,8 @@
 // riscv64 under QEMU (q35, virt and virt). When `kernel_main` begins:
 //
 // - It runs on CPU 0 of the image, the only one started, on a 32 KiB stack with a guard page below,
-//   with interrupts masked. On riscv64 `tp` still holds the hart id, which S-mode cannot read back.
+//   with interrupts masked. On riscv64 `tp` still holds the hart id, which S-mode cannot read back,
+//   and `gp` is the trap entry's own.
 // - Paging is on, each address mapped to itself: text may only be executed, constants only be read,
 //   all other RAM never be executed, devices are uncached, and page zero is not there.
 // - Exceptions lead to a diagnosis, on a stack of their own, and to `finish(false)`; interrupts

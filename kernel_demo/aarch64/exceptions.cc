@@ -38,14 +38,10 @@ unsigned class_of(const KitAarch64Frame& frame) { return frame.esr >> 26 & 0x3f;
 const char* name_of_data_abort(uint64_t esr) {
   const bool write = (esr >> 6 & 1) != 0;
   switch (esr >> 2 & 0xf) {
-    case 1:
-      return write ? "translation fault on a write" : "translation fault on a read";
-    case 3:
-      return write ? "permission fault on a write" : "permission fault on a read";
-    case 8:
-      return "alignment fault";
-    default:
-      return "data abort";
+    case 1: return write ? "translation fault on a write" : "translation fault on a read";
+    case 3: return write ? "permission fault on a write" : "permission fault on a read";
+    case 8: return "alignment fault";
+    default: return "data abort";
   }
 }
 
@@ -57,28 +53,17 @@ const char* name_of(const KitAarch64Frame& frame) {
     return kKinds[frame.vector % 4];
   }
   switch (class_of(frame)) {
-    case kUnknown:
-      return "undefined instruction";
-    case kFpAccess:
-      return "use of the FPU, which is off";
-    case kBranchTarget:
-      return "branch target exception";
-    case kIllegalState:
-      return "illegal execution state";
-    case kSystemRegister:
-      return "trapped system register access";
-    case kInstructionAbort:
-      return "fault on execution";
-    case kPcAlignment:
-      return "misaligned program counter";
-    case kDataAbort:
-      return name_of_data_abort(frame.esr);
-    case kSpAlignment:
-      return "misaligned stack pointer";
-    case kBreakpoint:
-      return "breakpoint";
-    default:
-      return "exception of another class (see esr)";
+    case kUnknown: return "undefined instruction";
+    case kFpAccess: return "use of the FPU, which is off";
+    case kBranchTarget: return "branch target exception";
+    case kIllegalState: return "illegal execution state";
+    case kSystemRegister: return "trapped system register access";
+    case kInstructionAbort: return "fault on execution";
+    case kPcAlignment: return "misaligned program counter";
+    case kDataAbort: return name_of_data_abort(frame.esr);
+    case kSpAlignment: return "misaligned stack pointer";
+    case kBreakpoint: return "trap instruction (brk)";
+    default: return "exception of another class (see esr)";
   }
 }
 
@@ -90,7 +75,10 @@ bool has_address(const KitAarch64Frame& frame) {
 
 }  // namespace
 
-void start_vectors() { asm volatile("msr vbar_el1, %0; isb" : : "r"(kit_vectors)); }
+void start_vectors() {
+  // System errors are let in for good, now that somebody speaks about them.
+  asm volatile("msr vbar_el1, %0; isb; msr daifclr, #4" : : "r"(kit_vectors));
+}
 
 }  // namespace kit::machine
 

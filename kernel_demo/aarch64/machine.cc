@@ -3,6 +3,7 @@
 
 #include "kernel_demo/kit/machine.h"
 
+#include "hal/native.h"
 #include "kernel_demo/kit/device_tree.h"
 
 namespace kit::machine {
@@ -107,14 +108,6 @@ void select_fw_cfg(uint16_t key) {
 
 uint8_t read_fw_cfg() { return *reinterpret_cast<volatile uint8_t*>(kFwCfgData); }
 
-uintptr_t mask() {
-  uintptr_t state;
-  asm volatile("mrs %0, daif; msr daifset, #3" : "=r"(state) : : "memory");
-  return state;
-}
-
-void unmask(uintptr_t state) { asm volatile("msr daif, %0" : : "r"(state) : "memory"); }
-
 unsigned cpu() {
   uint64_t affinity;
   asm volatile("mrs %0, mpidr_el1" : "=r"(affinity));
@@ -122,7 +115,7 @@ unsigned cpu() {
 }
 
 void stop() {
-  mask();
+  hal::Native::mask();
   for (;;) asm volatile("wfi");
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "hal/native.h"
 #include "kernel_demo/kit.h"
 #include "kernel_demo/kit/machine.h"
 
@@ -43,7 +44,7 @@ class ConsoleSink final : public Sink {
 }  // namespace
 
 void write(std::string_view text) {
-  const uintptr_t state = machine::mask();
+  const hal::Native::Irq state = hal::Native::mask();
   const bool locked = !emergency.load(std::memory_order_relaxed);
   if (locked) {
     while (writing.exchange(true, std::memory_order_acquire)) {
@@ -51,7 +52,7 @@ void write(std::string_view text) {
   }
   for (const char c : text) machine::put(c);
   if (locked) writing.store(false, std::memory_order_release);
-  machine::unmask(state);
+  hal::Native::unmask(state);
 }
 
 void print_arguments(std::string_view format, std::span<const Argument> arguments) {
@@ -60,32 +61,36 @@ void print_arguments(std::string_view format, std::span<const Argument> argument
   sink.flush();
 }
 
-void take_console_over() { emergency.store(true, std::memory_order_relaxed); }
-
-int read() {
-  if (!listening.load(std::memory_order_acquire)) return machine::get();
-  const uint32_t begin = ring_begin.load(std::memory_order_relaxed);
-  if (begin == ring_end.load(std::memory_order_acquire)) return -1;
-  const auto c = static_cast<unsigned char>(ring[begin % sizeof ring]);
-  ring_begin.store(begin + 1, std::memory_order_release);
-  return c;
-}
-
-void listen() {
-  listening.store(true, std::memory_order_release);
-  machine::enable_console_interrupt();
-}
-
-bool console_interrupt(hal::Interrupt interrupt) {
-  if (!machine::claim_console(interrupt)) return false;
-  // Whatever waits is taken even with the ring full: the line stays raised until the device is
-  // empty.
+void take_waiting() {
+  // All of it, even with the ring full: the interrupt stays raised until the device is empty.
   for (int c = machine::get(); c >= 0; c = machine::get()) {
     const uint32_t end = ring_end.load(std::memory_order_relaxed);
     if (end - ring_begin.load(std::memory_order_acquire) == sizeof ring) continue;
     ring[end % sizeof ring] = static_cast<char>(c);
     ring_end.store(end + 1, std::memory_order_release);
   }
+}
+
+void take_console_over() { emergency.store(true, std::memory_order_relaxed); }
+
+int read() {
+  const uint32_t begin = ring_begin.load(std::memory_order_relaxed);
+  if (begin == ring_end.load(std::memory_order_acquire)) {
+    return listening.load(std::memory_order_relaxed) ? -1 : machine::get();
+  }
+  const auto c = static_cast<unsigned char>(ring[begin % sizeof ring]);
+  ring_begin.store(begin + 1, std::memory_order_release);
+  return c;
+}
+
+void listen() {
+  listening.store(true, std::memory_order_relaxed);
+  machine::enable_console_interrupt();
+}
+
+bool console_interrupt(hal::Interrupt interrupt) {
+  if (!machine::claim_console(interrupt)) return false;
+  take_waiting();
   machine::release_console();
   return true;
 }

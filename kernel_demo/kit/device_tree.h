@@ -72,9 +72,7 @@ inline std::span<const uint8_t> find_property(std::span<const uint8_t> tree, std
         at = value + padded(size);
         break;
       }
-      case nothing:
-        at += 4;
-        break;
+      case nothing: at += 4; break;
       default:  // the end, or nonsense
         return {};
     }

@@ -29,17 +29,10 @@ void append_argument(Sink& sink, Specification spec, const Argument& argument) {
   size_t count = 1;
   bool is_number = false;
   switch (argument.kind()) {
-    case Argument::Kind::text:
-      break;
-    case Argument::Kind::character:
-      body = {&character, 1};
-      break;
-    case Argument::Kind::repeat:
-      count = argument.number();
-      break;
-    case Argument::Kind::pointer:
-      spec.hexadecimal = spec.prefix = true;
-      [[fallthrough]];
+    case Argument::Kind::text: break;
+    case Argument::Kind::character: body = {&character, 1}; break;
+    case Argument::Kind::repeat: count = argument.number(); break;
+    case Argument::Kind::pointer: spec.hexadecimal = spec.prefix = true; [[fallthrough]];
     case Argument::Kind::negative:
     case Argument::Kind::number: {
       const bool negative = argument.kind() == Argument::Kind::negative;
@@ -92,9 +85,7 @@ void format_arguments(Sink& sink, std::string_view format, std::span<const Argum
   FormatReader reader(format);
   for (;;) {
     switch (reader.next()) {
-      case FormatReader::Piece::literal:
-        sink.append(reader.literal());
-        break;
+      case FormatReader::Piece::literal: sink.append(reader.literal()); break;
       case FormatReader::Piece::argument:
         if (arguments.empty()) break;
         append_argument(sink, reader.specification(), arguments[0]);
@@ -102,8 +93,7 @@ void format_arguments(Sink& sink, std::string_view format, std::span<const Argum
         break;
       case FormatReader::Piece::end:
       case FormatReader::Piece::lone_brace:
-      case FormatReader::Piece::bad_specification:
-        return;
+      case FormatReader::Piece::bad_specification: return;
     }
   }
 }

@@ -204,11 +204,8 @@ class Format {
     size_t used = 0;
     for (;;) {
       switch (reader.next()) {
-        case FormatReader::Piece::literal:
-          break;
-        case FormatReader::Piece::lone_brace:
-          format_error::a_brace_has_no_partner();
-          return;
+        case FormatReader::Piece::literal: break;
+        case FormatReader::Piece::lone_brace: format_error::a_brace_has_no_partner(); return;
         case FormatReader::Piece::bad_specification:
           format_error::what_stands_between_the_braces_is_not_understood();
           return;

@@ -34,7 +34,8 @@ namespace machine {
 
 /// Sets the console up for polling.
 void start_console();
-/// Exceptions and interrupts find their entries from here on; on this CPU.
+/// Exceptions and interrupts find their entries from here on, on this CPU; what firmware left on
+/// makes no interrupt any more.
 void start_vectors();
 /// RAM that may be mapped and used, the image in it. `boot_info` is what the boot protocol passed.
 Range find_memory(uintptr_t boot_info);
@@ -82,9 +83,6 @@ uint8_t read_fw_cfg();
 
 // ---- This CPU.
 
-/// Masks interrupts; the state before, for `unmask`.
-uintptr_t mask();
-void unmask(uintptr_t state);
 /// A number of this CPU's own, below 2^16.
 unsigned cpu();
 /// Sleeps forever.

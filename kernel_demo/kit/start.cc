@@ -1,9 +1,11 @@
 // The boot, from the moment that C++ can run to `kernel_main`, and the end; alike on all machines.
 
 #include "kernel_demo/kit.h"
+#include "kernel_demo/kit/console.h"
 #include "kernel_demo/kit/fw_cfg.h"
 #include "kernel_demo/kit/machine.h"
 #include "kernel_demo/kit/stacks.h"
+#include "platforms/runtime/runtime.h"
 
 // Named for boot.S, which is on it from its first call on.
 extern "C" {
@@ -57,13 +59,11 @@ void finish(bool success) {
 
 }  // namespace kit
 
-/// Where platforms/runtime ends: a failed assertion, a pure virtual call, ...
-extern "C" [[noreturn]] void baton_runtime_panic(const char* why) noexcept {
-  kit::panic(why, nullptr);
-}
+void baton_runtime_panic(const char* why) noexcept { kit::panic(why, nullptr); }
 
 void kit_start(uintptr_t boot_info) {
   using namespace kit;
+  take_waiting();
   machine::start_console();
   machine::start_vectors();
   read_arguments(boot_info);

@@ -1,5 +1,11 @@
-// The vectors (RISC-V privileged specification, 4.1.2, vectored mode) and the way to the report.
-// Nothing returns from an exception; interrupts go to the machine's own entry.
+// Where traps arrive, and the way to the report. Nothing returns from an exception; interrupts go to
+// the machine's own entry.
+//
+// One entry for both, and not vectored mode, which would tell them apart for nothing: OpenSBI passes
+// on the exceptions that are not delegated (illegal instructions and access faults among them) by
+// jumping to what stvec holds, and before version 8 QEMU does not clear the mode bit from that
+// address, so that such an exception would never arrive. What tells them apart here is gp: neither
+// compiler nor linker uses it in a kernel (it serves relaxation, which lld leaves off).
 //
 // An exception may have come from a stack that is used up, so nothing may be stored on it: sscratch
 // has this hart's emergency stack, and trades it for the stack pointer.
@@ -9,19 +15,14 @@
 #define FRAME_SP 16
 
     .text
-    .balign 256
-    .globl kit_vectors
-kit_vectors:
-    .option push
-    .option norvc                   // a slot is four bytes
-    j kit_exception_entry
-    .rept 15
-    j baton_riscv64_interrupt
-    .endr
-    .option pop
-
     .balign 4
-kit_exception_entry:
+    .globl kit_trap_entry
+kit_trap_entry:
+    csrr gp, scause
+    bgez gp, exception              // the top bit says interrupt
+    j baton_riscv64_interrupt
+
+exception:
     csrrw sp, sscratch, sp
     addi sp, sp, -FRAME_SIZE
     sd zero, 0(sp)

@@ -13,7 +13,7 @@ struct KitRiscvFrame {
 
 [[noreturn]] void kit_exception(const KitRiscvFrame* frame);
 
-extern std::byte kit_vectors[];
+extern std::byte kit_trap_entry[];
 extern std::byte kit_emergency_stacks[];
 extern std::byte kit_panic_instruction[] asm("kit_panic");
 }
@@ -54,11 +54,10 @@ Cause cause_of(const KitRiscvFrame& frame) {
 }  // namespace
 
 void start_vectors() {
-  constexpr uintptr_t kVectored = 1;
   const auto top = reinterpret_cast<uintptr_t>(kit_emergency_stacks) +
                    (uintptr_t{cpu() % KIT_EMERGENCY_STACKS + 1} << KIT_EMERGENCY_STACK_SHIFT);
   asm volatile("csrw sscratch, %0" : : "r"(top));
-  asm volatile("csrw stvec, %0" : : "r"(reinterpret_cast<uintptr_t>(kit_vectors) | kVectored));
+  asm volatile("csrw stvec, %0" : : "r"(kit_trap_entry));
 }
 
 }  // namespace kit::machine

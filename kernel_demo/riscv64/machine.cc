@@ -3,6 +3,7 @@
 
 #include "kernel_demo/kit/machine.h"
 
+#include "hal/native.h"
 #include "kernel_demo/kit/device_tree.h"
 
 // Set by boot.S to what the firmware passed. In .data: boot.S clears .bss first and stores then,
@@ -85,19 +86,11 @@ void select_fw_cfg(uint16_t key) {
 
 uint8_t read_fw_cfg() { return *reinterpret_cast<volatile uint8_t*>(kFwCfgData); }
 
-uintptr_t mask() {
-  uintptr_t state;
-  asm volatile("csrrci %0, sstatus, 2" : "=r"(state) : : "memory");
-  return state & 2;
-}
-
-void unmask(uintptr_t state) { asm volatile("csrs sstatus, %0" : : "r"(state) : "memory"); }
-
 // The only hart that the kit starts.
 unsigned cpu() { return static_cast<unsigned>(kit_boot_hart); }
 
 void stop() {
-  mask();
+  hal::Native::mask();
   for (;;) asm volatile("wfi");
 }
 

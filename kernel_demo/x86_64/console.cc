@@ -1,5 +1,6 @@
 // COM1, a 16550 UART (National Semiconductor PC16550D), and its way through the IOAPIC.
 
+#include "hal/native.h"
 #include "kernel_demo/kit/machine.h"
 #include "kernel_demo/x86_64/io.h"
 
@@ -23,7 +24,7 @@ constexpr uint8_t kTransmitterEmpty = 0x40;
 constexpr uintptr_t kIoApicSelect = 0xfec00000;
 constexpr uintptr_t kIoApicData = 0xfec00010;
 constexpr uint32_t kInput = 4;
-constexpr uint32_t kVector = 0x20 + kInput;
+constexpr uint32_t kVector = hal::x86_64::kFirstVector + kInput;
 
 void write_io_apic(uint32_t index, uint32_t value) {
   register32(kIoApicSelect) = index;

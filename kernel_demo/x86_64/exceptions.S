@@ -40,12 +40,6 @@ save_all:
     call kit_exception
     ud2
 
-// The local APIC's spurious interrupt: it was withdrawn before it could be taken; not to be ended.
-    .balign 16
-    .globl kit_spurious
-kit_spurious:
-    iretq
-
 // kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and the
 // emergency stack is taken in one place.
     .balign 16

@@ -1,7 +1,9 @@
 // Descriptor tables and what an exception means (Intel SDM volume 3, chapters 3 and 6).
 
+#include "hal/native.h"
 #include "kernel_demo/kit/machine.h"
 #include "kernel_demo/kit/stacks.h"
+#include "kernel_demo/x86_64/io.h"
 
 extern "C" {
 
@@ -14,12 +16,8 @@ struct KitX86Frame {
 [[noreturn]] void kit_exception(const KitX86Frame* frame);
 
 extern std::byte kit_exception_entries[];
-extern std::byte kit_spurious[];
 extern std::byte kit_panic_end[];
 extern std::byte kit_emergency_stacks[];
-
-/// Entries of vectors 0x20 to 0x2f, from hal/x86_64/interrupt.S.
-extern const uintptr_t baton_x86_64_interrupts[];
 }
 
 namespace kit::machine {
@@ -32,9 +30,6 @@ constexpr size_t kEntrySize = 16;
 constexpr unsigned kBreakpoint = 3;
 constexpr unsigned kPageFault = 14;
 constexpr unsigned kUnexpected = 32;  // not an exception: an interrupt that nobody asked for
-constexpr unsigned kFirstInterrupt = 0x20;
-constexpr unsigned kInterrupts = 16;
-constexpr unsigned kSpurious = 0xff;
 
 struct [[gnu::packed]] TaskState {
   uint32_t reserved0 = 0;
@@ -125,6 +120,10 @@ const char* name_of(const KitX86Frame& frame) {
 }  // namespace
 
 void start_vectors() {
+  // The two 8259 controllers, which firmware has left on, and whose vectors are exceptions' here.
+  out8(0x21, 0xff);
+  out8(0xa1, 0xff);
+
   const unsigned number = cpu() % KIT_EMERGENCY_STACKS;
   Descriptors& mine = descriptors[number];
   mine.task_state.ist[0] =
@@ -143,10 +142,9 @@ void start_vectors() {
     const unsigned entry = vector < kUnexpected ? vector : kUnexpected;
     gates[vector] = gate_to(entries + entry * kEntrySize, 1);
   }
-  for (unsigned i = 0; i < kInterrupts; ++i) {
-    gates[kFirstInterrupt + i] = gate_to(baton_x86_64_interrupts[i], 0);
+  for (unsigned i = 0; i < hal::x86_64::kVectors; ++i) {
+    gates[hal::x86_64::kFirstVector + i] = gate_to(baton_x86_64_interrupts[i], 0);
   }
-  gates[kSpurious] = gate_to(address_of(kit_spurious), 0);
   const TablePointer idt = {sizeof gates - 1, gates};
   asm volatile("lidt %0" : : "m"(idt));
 }

@@ -108,17 +108,6 @@ void select_fw_cfg(uint16_t key) { out16(kFwCfgSelect, key); }
 
 uint8_t read_fw_cfg() { return in8(kFwCfgData); }
 
-uintptr_t mask() {
-  uintptr_t flags;
-  asm volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
-  return flags;
-}
-
-void unmask(uintptr_t state) {
-  constexpr uintptr_t kInterruptFlag = 1 << 9;
-  if ((state & kInterruptFlag) != 0) asm volatile("sti" : : : "memory");
-}
-
 unsigned cpu() {
   // The initial APIC id, from CPUID leaf 1: readable in any context.
   uint32_t eax = 1;
