@@ -94,6 +94,7 @@ def qemu_test(
         icount = False,
         optimized = False,
         qemu_options = [],
+        tags = [],
         **kwargs):
     """A test that boots a kernel image under QEMU; it needs no flag.
 
@@ -114,7 +115,9 @@ def qemu_test(
       icount: as for qemu_run.
       optimized: as for qemu_run.
       qemu_options: as for qemu_run.
-      **kwargs: visibility, tags, size, ...
+      tags: as of every test; `qemu` is added, so that `--test_tag_filters=-qemu` leaves only what runs on
+        this machine.
+      **kwargs: visibility, size, ...
     """
 
     # Bazel's own limit is the smallest class that leaves the launcher room to be the one that speaks.
@@ -141,6 +144,7 @@ def qemu_test(
             "--timeout=%d" % timeout_seconds,
             "--expect=" + expect,
         ],
+        tags = tags + ["qemu"],
         timeout = kwargs.pop("timeout", timeout),
         **kwargs
     )

@@ -18,7 +18,6 @@ typedef double double_t;
 #define INFINITY __builtin_inff()
 #define NAN __builtin_nanf("")
 
-/* clang-format off: a table. */
 /* Each function for its three types: `name`, `namef` and `namel`. */
 #define BATON_MATH_1(name) \
   double name(double x);   \
@@ -41,26 +40,21 @@ typedef double double_t;
 extern "C" {
 #endif
 
-BATON_MATH_1(acos)
-BATON_MATH_1(acosh) BATON_MATH_1(asin) BATON_MATH_1(asinh) BATON_MATH_1(atan) BATON_MATH_1(atanh)
-    BATON_MATH_1(cbrt) BATON_MATH_1(ceil) BATON_MATH_1(cos) BATON_MATH_1(cosh) BATON_MATH_1(erf)
-        BATON_MATH_1(erfc) BATON_MATH_1(exp) BATON_MATH_1(exp2) BATON_MATH_1(expm1)
-            BATON_MATH_1(fabs) BATON_MATH_1(floor) BATON_MATH_1(lgamma) BATON_MATH_1(log)
-                BATON_MATH_1(log10) BATON_MATH_1(log1p) BATON_MATH_1(log2) BATON_MATH_1(logb)
-                    BATON_MATH_1(nearbyint) BATON_MATH_1(rint) BATON_MATH_1(round) BATON_MATH_1(sin)
-                        BATON_MATH_1(sinh) BATON_MATH_1(sqrt) BATON_MATH_1(tan) BATON_MATH_1(tanh)
-                            BATON_MATH_1(tgamma) BATON_MATH_1(trunc) BATON_MATH_2(atan2)
-                                BATON_MATH_2(copysign) BATON_MATH_2(fdim) BATON_MATH_2(fmax)
-                                    BATON_MATH_2(fmin) BATON_MATH_2(fmod) BATON_MATH_2(hypot)
-                                        BATON_MATH_2(nextafter) BATON_MATH_2(pow)
-                                            BATON_MATH_2(remainder) BATON_MATH_3(fma)
-                                                BATON_MATH_TO(int, ilogb) BATON_MATH_TO(long, lrint)
-                                                    BATON_MATH_TO(long, lround)
-                                                        BATON_MATH_TO(long long, llrint)
-                                                            BATON_MATH_TO(long long, llround)
-    /* clang-format on */
+/* clang-format off */
+BATON_MATH_1(acos) BATON_MATH_1(acosh) BATON_MATH_1(asin) BATON_MATH_1(asinh) BATON_MATH_1(atan)
+BATON_MATH_1(atanh) BATON_MATH_1(cbrt) BATON_MATH_1(ceil) BATON_MATH_1(cos) BATON_MATH_1(cosh)
+BATON_MATH_1(erf) BATON_MATH_1(erfc) BATON_MATH_1(exp) BATON_MATH_1(exp2) BATON_MATH_1(expm1)
+BATON_MATH_1(fabs) BATON_MATH_1(floor) BATON_MATH_1(lgamma) BATON_MATH_1(log) BATON_MATH_1(log10)
+BATON_MATH_1(log1p) BATON_MATH_1(log2) BATON_MATH_1(logb) BATON_MATH_1(nearbyint)
+BATON_MATH_1(rint) BATON_MATH_1(round) BATON_MATH_1(sin) BATON_MATH_1(sinh) BATON_MATH_1(sqrt)
+BATON_MATH_1(tan) BATON_MATH_1(tanh) BATON_MATH_1(tgamma) BATON_MATH_1(trunc)
+BATON_MATH_2(atan2) BATON_MATH_2(copysign) BATON_MATH_2(fdim) BATON_MATH_2(fmax)
+BATON_MATH_2(fmin) BATON_MATH_2(fmod) BATON_MATH_2(hypot) BATON_MATH_2(nextafter)
+BATON_MATH_2(pow) BATON_MATH_2(remainder) BATON_MATH_3(fma)
+BATON_MATH_TO(int, ilogb) BATON_MATH_TO(long, lrint) BATON_MATH_TO(long, lround)
+BATON_MATH_TO(long long, llrint) BATON_MATH_TO(long long, llround)
 
-    double frexp(double x, int* e);
+double frexp(double x, int* e);
 float frexpf(float x, int* e);
 long double frexpl(long double x, int* e);
 double ldexp(double x, int e);
@@ -88,6 +82,8 @@ long double scalbnl(long double x, int e);
 #ifdef __cplusplus
 }
 #endif
+
+/* clang-format on */
 
 #undef BATON_MATH_1
 #undef BATON_MATH_2
