@@ -1,0 +1,163 @@
+// The riscv64 machine: a hart in supervisor mode with the Sstc extension, under an SBI firmware.
+//
+// `tp` holds the address of the CPU's `Local` (a kernel has no thread-local storage of its own, so
+// the ABI's thread pointer is free). Timer: `stimecmp`, or the firmware's timer call where a hart
+// has no Sstc. Kicks: the supervisor software interrupt, set directly for the own hart and through
+// the firmware's IPI call for another. Clock: `time`, which all harts share: no skew.
+//
+// Specifications: The RISC-V Instruction Set Manual, Volume II (Supervisor-Level ISA; Sstc);
+// RISC-V Supervisor Binary Interface Specification, chapters TIME and IPI.
+
+#ifndef BATON_HAL_RISCV64_MACHINE_H_
+#define BATON_HAL_RISCV64_MACHINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "hal/hal.h"
+#include "hal/interrupt.h"
+
+extern "C" {
+/// switch.S. Saves ra, sp, s0 to s11 for `*save_sp`, loads them from `load_sp`.
+void baton_riscv64_switch(void** save_sp, void* load_sp);
+/// first_entry.S. Where a new task's first switch ends up; not callable.
+void baton_riscv64_first_entry();
+/// interrupt.S. The entry for interrupts in kernel mode: the kernel's `stvec` vectors lead here.
+void baton_riscv64_interrupt();
+}
+
+namespace hal::riscv64 {
+
+/// How the timer is set.
+enum class Timer : uint8_t {
+  sstc,  ///< the `stimecmp` register: one instruction
+  sbi,   ///< a call of the firmware: a few hundred instructions, on every hart
+};
+
+/// See the head of this file. `kTicksPerSecond` is the board's timebase (QEMU virt: 10 MHz).
+template <Timer kTimer = Timer::sstc, uint64_t kTicksPerSecond = 10'000'000>
+class Machine {
+  static constexpr uintptr_t kSie = 1 << 1;
+  static constexpr uintptr_t kSoftware = 1 << 1;
+  static constexpr uintptr_t kTimerBit = 1 << 5;
+  static constexpr uintptr_t kSbiTime = 0x54494d45;
+  static constexpr uintptr_t kSbiIpi = 0x735049;
+  static constexpr size_t kSavedRegisters = 13;
+
+ public:
+  struct Local : LocalBase {
+    /// The hart of each CPU number, for kicks; the kernel sets it before it starts a second CPU.
+    const uintptr_t* harts = nullptr;
+  };
+
+  struct Context {
+    void* sp = nullptr;
+  };
+
+  /// sstatus.SIE as it was; no other bit is ever set.
+  struct Irq {
+    uintptr_t sie = 0;
+    friend constexpr bool operator==(const Irq&, const Irq&) = default;
+  };
+  static constexpr Irq kUnmasked{kSie};
+
+  /// Thirteen registers and the argument, rounded up.
+  static constexpr size_t kContextBytes = 128;
+
+  static void start_cpu(Local& local, CpuNumber number) {
+    local.number = number;
+    asm volatile("mv tp, %0" : : "r"(&local) : "memory");
+    arm(never);
+    asm volatile("csrc sip, %0; csrs sie, %1" : : "r"(kSoftware), "r"(kSoftware | kTimerBit));
+  }
+
+  static Local* local() { return static_cast<Local*>(__builtin_thread_pointer()); }
+
+  static Instant now() {
+    uint64_t time;
+    asm volatile("rdtime %0" : "=r"(time));
+    return Instant{time};
+  }
+
+  static uint64_t ticks_per_second() { return kTicksPerSecond; }
+
+  static void arm(Instant when) {
+    if constexpr (kTimer == Timer::sstc) {
+      asm volatile("csrw 0x14d, %0" : : "r"(when.ticks) : "memory");  // stimecmp
+    } else {
+      sbi_call(kSbiTime, 0, when.ticks, 0);
+    }
+  }
+
+  static Irq mask() {
+    uintptr_t sstatus;
+    asm volatile("csrrci %0, sstatus, %1" : "=r"(sstatus) : "i"(kSie) : "memory");
+    return Irq{sstatus & kSie};
+  }
+
+  static void unmask(Irq irq) { asm volatile("csrs sstatus, %0" : : "rK"(irq.sie) : "memory"); }
+
+  static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
+    // The frame that `baton_riscv64_switch` loads, just below the stack pointer.
+    auto* const top = reinterpret_cast<uintptr_t*>(stack.data() + stack.size());
+    for (size_t i = 1; i <= kSavedRegisters; ++i) top[-static_cast<ptrdiff_t>(i)] = 0;
+    top[-1] = reinterpret_cast<uintptr_t>(&baton_riscv64_first_entry);  // ra
+    top[-3] = reinterpret_cast<uintptr_t>(entry);                       // s1
+    top[-4] = reinterpret_cast<uintptr_t>(argument);                    // s2
+    return {top};
+  }
+
+  static void switch_to(Context& from, Context& to) { baton_riscv64_switch(&from.sp, to.sp); }
+
+  // WFI wakes for a pending interrupt even while sstatus.SIE masks it.
+  static void wait() { asm volatile("wfi" : : : "memory"); }
+
+  static void kick(CpuNumber cpu) {
+    Local& self = *local();
+    if (cpu == self.number) {
+      asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory");
+    } else {
+      // The firmware's store to the other hart must come after ours to memory.
+      asm volatile("fence rw, rw" : : : "memory");
+      sbi_call(kSbiIpi, 0, 1, self.harts[cpu]);
+    }
+  }
+
+  /// Stops this hart for ever, silently: a kernel hides it with a `panic` that prints.
+  [[noreturn]] static void panic(const char*, const char*) {
+    mask();
+    for (;;) wait();
+  }
+
+  /// Not part of `hal::Machine`: for `baton_interrupt`. Names the cause in `scause` and quiets it
+  /// where that is the machine's to do; the timer stays pending until the next `arm`.
+  static Interrupt acknowledge(uintptr_t scause) {
+    switch (scause & 0xff) {
+      case 1:
+        asm volatile("csrc sip, %0" : : "r"(kSoftware) : "memory");
+        return {.cause = Cause::kick};
+      case 5: return {.cause = Cause::timer};
+      case 9: return {.cause = Cause::device};
+      default: return {.cause = Cause::none};
+    }
+  }
+
+  /// Ends a device's interrupt. Here the controller is the PLIC, which is the kernel's.
+  static void complete(Interrupt) {}
+
+ private:
+  static void sbi_call(uintptr_t extension, uintptr_t function, uintptr_t first, uintptr_t second) {
+    register uintptr_t a0 asm("a0") = first;
+    register uintptr_t a1 asm("a1") = second;
+    register uintptr_t a6 asm("a6") = function;
+    register uintptr_t a7 asm("a7") = extension;
+    asm volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a6), "r"(a7) : "memory");
+  }
+};
+
+}  // namespace hal::riscv64
+
+static_assert(hal::Machine<hal::riscv64::Machine<>>);
+
+#endif  // BATON_HAL_RISCV64_MACHINE_H_

@@ -1,0 +1,188 @@
+// The x86_64 machine: a processor in long mode with a local APIC.
+//
+// GS's base is the address of the CPU's `Local`. Timer: the local APIC's one-shot counter, whose
+// 32 bits may end before a far instant: it then fires early, and the scheduler arms anew. Kicks:
+// an inter-processor interrupt. Clock: the time stamp counter; its rate and the APIC timer's are
+// measured against the PIT when the CPU starts. Skew between CPUs is what the processor's is: none
+// where the TSC is invariant.
+//
+// Specification: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, chapters
+// "Advanced Programmable Interrupt Controller" and "Time-Stamp Counter".
+
+#ifndef BATON_HAL_X86_64_MACHINE_H_
+#define BATON_HAL_X86_64_MACHINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "hal/hal.h"
+#include "hal/interrupt.h"
+#include "hal/x86_64/clock.h"
+
+extern "C" {
+/// switch.S. Saves rbx, rbp, rsp, r12 to r15 for `*save_sp`, loads them from `load_sp`.
+void baton_x86_64_switch(void** save_sp, void* load_sp);
+/// first_entry.S. Where a new task's first switch ends up; not callable.
+void baton_x86_64_first_entry();
+/// interrupt.S. The entries of the vectors `kFirstVector` to `kFirstVector + kVectors - 1`, for the
+/// kernel's interrupt descriptor table: interrupt gates without a stack of their own.
+extern const uintptr_t baton_x86_64_interrupts[];
+}
+
+namespace hal::x86_64 {
+
+inline constexpr uint8_t kFirstVector = 0x20;
+inline constexpr size_t kVectors = 16;
+inline constexpr uint8_t kTimerVector = 0x20;
+inline constexpr uint8_t kKickVector = 0x21;
+inline constexpr uint8_t kSpuriousVector = 0x2f;
+
+/// Where a board has its local APIC, as the kernel maps it.
+struct Pc {
+  static constexpr uintptr_t kLocalApic = 0xfee0'0000;
+};
+
+/// See the head of this file.
+template <typename Board = Pc>
+class Machine {
+  static constexpr uint64_t kInterruptFlag = 1 << 9;
+  static constexpr size_t kSavedRegisters = 6;
+
+ public:
+  struct Local : LocalBase {
+    Local* self = nullptr;
+    uint64_t clock_hz = 0;
+    uint64_t timer_per_tick = 0;  ///< APIC timer counts a tick, in 2^-32
+    /// The APIC id of each CPU number, for kicks; the kernel sets it before a second CPU starts.
+    const uint32_t* apic_ids = nullptr;
+  };
+
+  struct Context {
+    void* sp = nullptr;
+  };
+
+  /// RFLAGS.IF as it was; no other bit is ever set.
+  struct Irq {
+    uint64_t flag = 0;
+    friend constexpr bool operator==(const Irq&, const Irq&) = default;
+  };
+  static constexpr Irq kUnmasked{kInterruptFlag};
+
+  static constexpr size_t kContextBytes = (kSavedRegisters + 2) * sizeof(uint64_t);
+
+  static void start_cpu(Local& local, CpuNumber number) {
+    local.number = number;
+    local.self = &local;
+    const auto base = reinterpret_cast<uintptr_t>(&local);
+    asm volatile("wrmsr"
+                 :
+                 : "c"(0xc000'0101), "a"(static_cast<uint32_t>(base)),
+                   "d"(static_cast<uint32_t>(base >> 32))
+                 : "memory");
+    apic(kSpurious) = 0x100 | kSpuriousVector;  // bit 8 turns the APIC on
+    apic(kTaskPriority) = 0;
+    apic(kDivide) = 0xb;          // count at the full rate
+    apic(kTimer) = kTimerVector;  // one-shot
+    const Rates rates = measure_rates([] { apic(kInitial) = ~uint32_t{0}; },
+                                      [] { return ~uint32_t{0} - apic(kCurrent); });
+    apic(kInitial) = 0;
+    local.clock_hz = rates.clock_hz;
+    local.timer_per_tick = static_cast<uint64_t>(
+        (static_cast<unsigned __int128>(rates.timer_hz) << 32) / rates.clock_hz);
+  }
+
+  static Local* local() {
+    Local* local;
+    asm volatile("mov %%gs:%c1, %0" : "=r"(local) : "i"(offsetof(Local, self)));
+    return local;
+  }
+
+  static Instant now() { return Instant{read_clock()}; }
+
+  static uint64_t ticks_per_second() { return local()->clock_hz; }
+
+  static void arm(Instant when) {
+    if (when == never) {
+      apic(kInitial) = 0;
+      return;
+    }
+    constexpr uint64_t kLongest = ~uint32_t{0};
+    const auto counts =
+        static_cast<unsigned __int128>((when - now()).ticks) * local()->timer_per_tick >> 32;
+    apic(kInitial) = static_cast<uint32_t>(counts < kLongest ? counts + 1 : kLongest);
+  }
+
+  static Irq mask() {
+    uint64_t flags;
+    asm volatile("pushfq\n pop %0\n cli" : "=r"(flags) : : "memory");
+    return Irq{flags & kInterruptFlag};
+  }
+
+  static void unmask(Irq irq) {
+    if (irq == kUnmasked) asm volatile("sti" : : : "memory");
+  }
+
+  static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
+    // The frame that `baton_x86_64_switch` loads, the address it jumps to, and the return address
+    // of an entry that never returns: zero, which also ends a backtrace.
+    auto* const frame =
+        reinterpret_cast<uint64_t*>(stack.data() + stack.size()) - kSavedRegisters - 2;
+    for (size_t i = 0; i < kSavedRegisters + 2; ++i) frame[i] = 0;
+    frame[kSavedRegisters - 2] = reinterpret_cast<uint64_t>(entry);     // rbx
+    frame[kSavedRegisters - 3] = reinterpret_cast<uint64_t>(argument);  // r12
+    frame[kSavedRegisters] = reinterpret_cast<uint64_t>(&baton_x86_64_first_entry);
+    return {frame};
+  }
+
+  static void switch_to(Context& from, Context& to) { baton_x86_64_switch(&from.sp, to.sp); }
+
+  // STI takes effect after the next instruction: nothing can come between it and HLT.
+  static void wait() { asm volatile("sti\n hlt\n cli" : : : "memory"); }
+
+  static void kick(CpuNumber cpu) {
+    const Local& self = *local();
+    if (cpu == self.number) {
+      apic(kCommand) = 1u << 18 | kKickVector;  // the shorthand "self"
+    } else {
+      // xAPIC registers are uncached memory: this store cannot overtake the ones before it.
+      apic(kCommandTarget) = self.apic_ids[cpu] << 24;
+      apic(kCommand) = kKickVector;
+    }
+  }
+
+  /// Stops this CPU for ever, silently: a kernel hides it with a `panic` that prints.
+  [[noreturn]] static void panic(const char*, const char*) {
+    for (;;) asm volatile("cli\n hlt");
+  }
+
+  /// Not part of `hal::Machine`: for `baton_interrupt`. Names the cause behind a vector and ends
+  /// the interrupt where that is the machine's to do.
+  static Interrupt acknowledge(uintptr_t vector) {
+    switch (vector) {
+      case kTimerVector: apic(kEnd) = 0; return {.cause = Cause::timer};
+      case kKickVector: apic(kEnd) = 0; return {.cause = Cause::kick};
+      case kSpuriousVector: return {};
+      default: return {.cause = Cause::device, .line = static_cast<uint32_t>(vector)};
+    }
+  }
+
+  /// Ends a device's interrupt.
+  static void complete(Interrupt) { apic(kEnd) = 0; }
+
+ private:
+  // Registers of the local APIC, by offset.
+  static constexpr uintptr_t kTaskPriority = 0x80, kEnd = 0xb0, kSpurious = 0xf0, kCommand = 0x300,
+                             kCommandTarget = 0x310, kTimer = 0x320, kInitial = 0x380,
+                             kCurrent = 0x390, kDivide = 0x3e0;
+
+  static volatile uint32_t& apic(uintptr_t offset) {
+    return *reinterpret_cast<volatile uint32_t*>(Board::kLocalApic + offset);
+  }
+};
+
+}  // namespace hal::x86_64
+
+static_assert(hal::Machine<hal::x86_64::Machine<>>);
+
+#endif  // BATON_HAL_X86_64_MACHINE_H_

@@ -1,0 +1,181 @@
+// Who may touch a task, and how everybody else asks: the ownership word and the mailbox.
+//
+// A run queue belongs to one CPU, and so does each task in it: only its owner changes it, masked,
+// without a lock. Everyone else sets a request in the task's word and, if that was the first one
+// pending, pushes the task into its owner's mailbox. Three rules make it safe:
+//
+//   1. A request is pending if and only if the task is in one mailbox, or in the hands of the one
+//      who pushes or drains it. So a task is never in two mailboxes.
+//   2. The owner changes only while nothing is pending, or by the drainer that holds the task.
+//   3. While `arrive` is pending the task's private fields belong to nobody.
+//
+// The word carries owner, generation and requests together, so that one compare-and-swap decides
+// all three; the mailbox's head carries the CPU's readiness in its empty value, so that no access
+// needs sequential consistency. Posting is allocation-free, idempotent, and safe from an interrupt
+// and from another CPU: the poster must be masked from its first look at the word to its kick.
+
+#ifndef BATON_SCHED_MAILBOX_H_
+#define BATON_SCHED_MAILBOX_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "hal/hal.h"
+
+namespace sched {
+
+using hal::CpuNumber;
+
+/// What a poster may ask of a task's owner; a set of bits.
+using Requests = uint16_t;
+
+namespace request {
+inline constexpr Requests none = 0;
+inline constexpr Requests arrive = 1 << 0;  ///< take it over: the private fields are yours now
+inline constexpr Requests wake = 1 << 1;    ///< make it runnable, or let its next park pass
+inline constexpr Requests retune = 1 << 2;  ///< its attribute slot holds new ones
+inline constexpr Requests kill = 1 << 3;    ///< tell it to finish
+}  // namespace request
+
+/// Owner of a task that no CPU knows: never spawned, or finished and handed back.
+inline constexpr CpuNumber kNoOwner = 0xffff;
+
+/// One value of a task's word.
+struct Ownership {
+  uint32_t generation = 0;  ///< counts the lives of the task
+  CpuNumber owner = kNoOwner;
+  Requests pending = request::none;
+
+  friend constexpr bool operator==(const Ownership&, const Ownership&) = default;
+
+  constexpr uint64_t pack() const {
+    return uint64_t{generation} << 32 | uint64_t{owner} << 16 | pending;
+  }
+  static constexpr Ownership unpack(uint64_t word) {
+    return {.generation = static_cast<uint32_t>(word >> 32),
+            .owner = static_cast<CpuNumber>(word >> 16),
+            .pending = static_cast<Requests>(word)};
+  }
+};
+
+/// What a task inherits to be posted: its word, and its place in the one mailbox it may be in.
+class Postable {
+ public:
+  /// The word as it is now; stale as soon as it is read unless the reader is the owner.
+  Ownership ownership(std::memory_order order = std::memory_order_relaxed) const {
+    return Ownership::unpack(word_.load(order));
+  }
+
+  /// Whether `owner` may touch it without a request: it owns it and nothing is pending. The test
+  /// of the local path: one load, one compare.
+  bool is_private_to(CpuNumber owner) const {
+    return static_cast<uint32_t>(word_.load(std::memory_order_relaxed)) == uint32_t{owner} << 16;
+  }
+
+  /// Adds `requests`. Returns the word before, in which the caller looks: a different generation
+  /// or no owner, and nothing has changed; nothing pending, and the caller must now push it to the
+  /// owner's mailbox; else its request travels with those before it.
+  Ownership post(Requests requests, uint32_t generation) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      const Ownership before = Ownership::unpack(word);
+      if (before.generation != generation || before.owner == kNoOwner) return before;
+      // Even a request that is already there is written again: the release half is what makes the
+      // poster's earlier stores visible to whoever takes the request.
+      if (word_.compare_exchange_weak(word, word | requests, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return before;
+      }
+    }
+  }
+
+  /// Goes from exactly `from` to `to`; false if it was anything else.
+  bool change(Ownership from, Ownership to) {
+    uint64_t word = from.pack();
+    return word_.compare_exchange_strong(word, to.pack(), std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
+  }
+
+  /// The drainer's step: takes all requests and sets the word to `to`.
+  Requests take(Ownership to) {
+    return Ownership::unpack(word_.exchange(to.pack(), std::memory_order_acq_rel)).pending;
+  }
+
+ private:
+  friend class Mailbox;
+  friend class PostQueue;
+
+  std::atomic<uint64_t> word_{Ownership{}.pack()};
+  Postable* next_ = nullptr;
+};
+
+/// Tasks in order; of one owner at a time. What a drainer has taken and not yet handled.
+class PostQueue {
+ public:
+  bool empty() const { return first_ == nullptr; }
+
+  void push_front(Postable& task) {
+    task.next_ = first_;
+    first_ = &task;
+  }
+
+  /// The first, taken out; null when there is none. After this the task may be posted again.
+  Postable* pop_front() {
+    Postable* const task = first_;
+    if (task != nullptr) first_ = task->next_;
+    return task;
+  }
+
+ private:
+  friend class Mailbox;
+  Postable* first_ = nullptr;
+};
+
+/// One CPU's mailbox: many push, its CPU takes all. Lock-free; an ABA problem cannot arise because
+/// nobody pops one.
+class Mailbox {
+ public:
+  enum class Pushed : uint8_t {
+    quiet,   ///< others were waiting there already: whoever came first has kicked
+    kick,    ///< it was empty: the owner must be kicked
+    closed,  ///< that CPU takes no tasks; nothing has changed
+  };
+
+  /// Begins to accept tasks. Once, by the owner.
+  void open() { head_.store(kEmpty, std::memory_order_release); }
+
+  bool is_open() const { return head_.load(std::memory_order_relaxed) != kClosed; }
+
+  /// Puts `task` in. Everything the caller stored before is visible to the drainer.
+  Pushed push(Postable& task) {
+    uintptr_t head = head_.load(std::memory_order_relaxed);
+    do {
+      if (head == kClosed) return Pushed::closed;
+      task.next_ = head == kEmpty ? nullptr : reinterpret_cast<Postable*>(head);
+    } while (!head_.compare_exchange_weak(head, reinterpret_cast<uintptr_t>(&task),
+                                          std::memory_order_release, std::memory_order_relaxed));
+    return head == kEmpty ? Pushed::kick : Pushed::quiet;
+  }
+
+  bool empty() const { return head_.load(std::memory_order_relaxed) == kEmpty; }
+
+  /// All that is in it, youngest first. For the owner.
+  PostQueue take_all() {
+    PostQueue taken;
+    if (!empty()) {
+      taken.first_ = reinterpret_cast<Postable*>(head_.exchange(kEmpty, std::memory_order_acquire));
+    }
+    return taken;
+  }
+
+ private:
+  // Neither is the address of a task. Closed is what a CPU block in zeroed memory begins with.
+  static constexpr uintptr_t kClosed = 0;
+  static constexpr uintptr_t kEmpty = 1;
+
+  std::atomic<uintptr_t> head_{kClosed};
+};
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_MAILBOX_H_

@@ -1,0 +1,22 @@
+// What a kernel may choose about its scheduler beyond machine and policy.
+
+#ifndef BATON_SCHED_OPTIONS_H_
+#define BATON_SCHED_OPTIONS_H_
+
+namespace sched {
+
+/// Choices of a kernel, beyond machine and policy.
+struct Options {
+  /// Checks that cost something: on where `assert` is.
+#ifdef NDEBUG
+  bool debug_checks = false;
+#else
+  bool debug_checks = true;
+#endif
+  /// Keep a histogram of the time from ready to running in each task and CPU (320 bytes each).
+  bool latency = false;
+};
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_OPTIONS_H_

@@ -1,0 +1,96 @@
+// A circular, intrusive, doubly linked list: the queue that rotates by moving one pointer.
+//
+// The ring has no sentinel. Its front is the one whose turn it is; the back is `front->prev`. To
+// rotate is to call the next one the front, so a task that runs never has to leave its queue.
+// Every operation is constant time. Operations that follow a link check first that both ends of it
+// agree, and report `Links::corrupt` having changed nothing: a stray write into a task is found
+// when its link is next used, not when the machine has wandered off along it.
+
+#ifndef BATON_SCHED_POLICY_RING_H_
+#define BATON_SCHED_POLICY_RING_H_
+
+#include "sched/policy/policy.h"
+
+namespace sched {
+
+/// The hook that an entity inherits to be in a ring; `Tag` tells the hooks of composed entities
+/// apart. `next` is null while it is in none.
+template <typename Tag>
+struct RingLink {
+  RingLink* next = nullptr;
+  RingLink* prev = nullptr;
+};
+
+/// A ring of entities that inherit `RingLink<Tag>`. Owns nothing; whoever holds the ring must have
+/// exclusive access to every entity in it.
+template <typename Entity, typename Tag>
+class Ring {
+ public:
+  using Link = RingLink<Tag>;
+
+  bool empty() const { return front_ == nullptr; }
+
+  /// The one whose turn it is. The ring must not be empty.
+  Entity& front() const {
+    [[assume(front_ != nullptr)]];
+    return static_cast<Entity&>(*front_);
+  }
+
+  /// Whether the front has the ring to itself. The ring must not be empty.
+  bool front_is_alone() const { return front_->prev == front_; }
+
+  /// Adds `entity`, which is in no ring, behind all others.
+  Links push_back(Entity& entity) {
+    Link& link = entity;
+    if (front_ == nullptr) {
+      link.next = link.prev = front_ = &link;
+      return Links::intact;
+    }
+    Link& back = *front_->prev;
+    if (back.next != front_) [[unlikely]]
+      return Links::corrupt;
+    link.next = front_;
+    link.prev = &back;
+    back.next = front_->prev = &link;
+    return Links::intact;
+  }
+
+  /// Adds `entity`, which is in no ring, before all others.
+  Links push_front(Entity& entity) {
+    const Links links = push_back(entity);
+    front_ = &static_cast<Link&>(entity);
+    return links;
+  }
+
+  /// Takes `entity` out; the next one becomes the front if it was that.
+  Links remove(Entity& entity) {
+    Link& link = entity;
+    if (link.next->prev != &link || link.prev->next != &link) [[unlikely]]
+      return Links::corrupt;
+    if (link.next == &link) {
+      front_ = nullptr;
+    } else {
+      link.prev->next = link.next;
+      link.next->prev = link.prev;
+      if (front_ == &link) front_ = link.next;
+    }
+    link.next = nullptr;
+    return Links::intact;
+  }
+
+  /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
+  Links rotate(Entity& entity) {
+    Link& next = *static_cast<Link&>(entity).next;
+    if (next.prev != &static_cast<Link&>(entity)) [[unlikely]]
+      return Links::corrupt;
+    front_ = &next;
+    return Links::intact;
+  }
+
+ private:
+  Link* front_ = nullptr;
+};
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_POLICY_RING_H_

@@ -1,0 +1,388 @@
+// The mechanism: tasks, turns, preemption, and the mailbox that keeps other CPUs out.
+//
+//     using S = sched::Scheduler<Machine, sched::RoundRobin>;
+//     constinit S::Cpu cpus[1];                        // one a CPU, the kernel's memory
+//     constinit S::Task task{"blink"};                 // tasks too
+//
+//     S::start(cpus, 0, sink);                         // on each CPU, at boot, masked
+//     S::spawn(task, stack, blink, nullptr, {.slice = ms(10)});
+//     S::run();                                        // the boot stack becomes the idle task's
+//
+// Interrupts tell the scheduler what happened, through `S::Interrupt` (see hal/interrupt.h).
+//
+// Who may call what. "Task" is code that runs as a task, interrupts unmasked; "interrupt" is an
+// interrupt handler, between the construction of its `S::Interrupt` and `leave`. A kernel that has
+// masked interrupts itself may call whatever an interrupt may.
+//
+//     from                task   interrupt   boot (after start)   on misuse
+//     spawn, spawn_on      x         x              x             returns an error
+//     wake, kill, retune   x         x              x             counted, or false
+//     current, usage       x         x              x
+//     yield, park, exit    x                                      stops: machine's panic
+//     NoPreempt            x         x              x
+//     on_timer, on_kick              x
+//
+// Everything is static and finds its CPU through the machine, so there is no mutable global, and a
+// process can hold as many schedulers as it has machines. Nothing allocates. All functions but
+// `run` and `NoPreempt`'s destructor are constant time given a policy that is.
+//
+// Checks. Always on: stack canary at each switch, link checks of the queues, rescheduling while it
+// is forbidden, everything that returns an error. In debug builds (`Options::debug_checks`) also
+// the table of legal states and interrupts being as they must be.
+
+#ifndef BATON_SCHED_SCHEDULER_H_
+#define BATON_SCHED_SCHEDULER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <type_traits>
+
+#include "hal/hal.h"
+#include "sched/mailbox.h"
+#include "sched/options.h"
+#include "sched/policy/policy.h"
+#include "sched/task.h"
+
+namespace sched {
+
+/// Why a spawn was refused. Nothing has changed.
+enum class SpawnError : uint8_t {
+  already_spawned,  ///< the task lives, or its end has not reached the sink yet
+  stack_too_small,  ///< it must hold twice the machine's `kContextBytes` and the start record
+  bad_attributes,   ///< the policy refused them
+  cpu_not_started,  ///< there is no such CPU, or `start` has not run on it
+};
+
+/// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
+template <hal::Machine M, Policy P, Options kOptions>
+class Scheduler : private Mechanism {
+  // Why the policy must be asked although no task stopped by itself; the strongest reason counts.
+  enum class Due : uint8_t {
+    nothing,
+    preemption,  // somebody more urgent came
+    timeout,     // the `until` of the last pick has come
+    requeued,    // the current task is in the queue already: its attributes changed
+  };
+
+ public:
+  using Machine = M;
+  using Attributes = typename P::Attributes;
+  using Task = sched::Task<P, typename M::Context, kOptions.latency>;
+  /// Takes a finished task, once off its stack: both are the kernel's again, to poison, free, or
+  /// spawn anew. Runs on the idle task's stack, unmasked, with rescheduling forbidden: it may call
+  /// what an interrupt may. A task refused on arrival at another CPU (`spawn_on`) comes here too:
+  /// `refused()`.
+  using Sink = void (*)(Task& finished);
+
+  /// What one CPU has used.
+  struct CpuUsage {
+    Duration busy;
+    Duration idle;
+    uint64_t voluntary = 0;
+    uint64_t involuntary = 0;
+    uint64_t preemptions = 0;
+    uint64_t wakes = 0;
+    uint64_t stale = 0;  ///< wakes, kills and retunes of tasks that were not alive
+  };
+
+  /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
+  class Cpu : public M::Local {
+   public:
+    constexpr Cpu() = default;
+    Cpu(const Cpu&) = delete;
+    Cpu& operator=(const Cpu&) = delete;
+
+    /// The policy's object, for what a policy wants set beyond a task's attributes. For this CPU,
+    /// masked or before `run`.
+    P& policy() { return policy_; }
+
+    /// Its idle task, current while nothing else is.
+    const Task& idle() const { return idle_; }
+
+   private:
+    friend Scheduler;
+
+    // Ordered by how often a switch needs them.
+    Task* current_ = nullptr;
+    uint16_t locked_ = 0;  // guards alive + kInInterrupt for each interrupt under way
+    Due due_ = Due::nothing;
+    Instant until_ = never;  // when the policy must be asked again
+    // Below this an `until` takes the slow path of `choose`: the instant that the timer is armed
+    // for, or `kLocked` while a guard is alive. One compare for both.
+    Instant floor_ = never;
+    Instant armed_ = never;  // what the timer is set to: at most `until_`
+    Counter voluntary_;
+    Counter involuntary_;
+    Counter preemptions_;
+    Counter wakes_;
+    Counter stale_;
+    Mailbox mailbox_;
+    PostQueue reversing_;      // taken from the mailbox, youngest first
+    PostQueue inbox_;          // next to be handled, oldest first
+    Task* leaving_ = nullptr;  // finished, and about to be retired on the idle stack
+    PostQueue retired_;        // finished and retired, on the way to the sink
+    Cpu* cpus_ = nullptr;
+    size_t count_ = 0;
+    Sink sink_ = nullptr;
+    Instant started_;
+    uintptr_t idle_canary_ = 0;
+    [[no_unique_address]] internal::TaskLatency<kOptions.latency> latency_;
+    Task idle_{"idle"};
+    P policy_;  // last: it may be large, and the fields above are reached by short offsets
+  };
+
+  /// Forbids rescheduling on this CPU while it lives; interrupts stay as they are. Nests, up to
+  /// 255 deep. A switch that became due meanwhile happens once, when the last one goes. Construct
+  /// and destroy it in the same context.
+  class NoPreempt {
+   public:
+    NoPreempt() {
+      // Masked so that the CPU whose count goes up is still this one when it does.
+      const Irq irq = M::mask();
+      Cpu& cpu = here();
+      if constexpr (kOptions.debug_checks) {
+        if (cpu.locked_ % kInInterrupt == kInInterrupt - 1) stop("guards nest too deep", cpu);
+      }
+      ++cpu.locked_;
+      cpu.floor_ = kLocked;
+      M::unmask(irq);
+    }
+    ~NoPreempt() {
+      const Irq irq = M::mask();
+      release_masked(irq == M::kUnmasked);
+      M::unmask(irq);
+    }
+    NoPreempt(const NoPreempt&) = delete;
+    NoPreempt& operator=(const NoPreempt&) = delete;
+  };
+
+  /// An interrupt under way. Construct it first in `baton_interrupt`, call `leave` last.
+  class Interrupt {
+   public:
+    Interrupt() { here().locked_ += kInInterrupt; }
+    Interrupt(const Interrupt&) = delete;
+    Interrupt& operator=(const Interrupt&) = delete;
+
+    /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
+    [[nodiscard]] bool leave() {
+      Cpu& cpu = here();
+      cpu.locked_ -= kInInterrupt;
+      return cpu.locked_ == 0 && cpu.due_ != Due::nothing;
+    }
+  };
+
+  /// Makes this the CPU number `number`, with `cpus[number]` as its block. Once on each CPU,
+  /// masked, with the same array and sink on all. From here on tasks may be spawned on it; none
+  /// runs before `run`.
+  static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
+
+  /// Runs tasks for ever; this stack becomes the idle task's.
+  [[noreturn]] static void run();
+
+  /// Makes `task` ready on this CPU: `entry(argument)` on `stack`, unmasked, and `exit` when it
+  /// returns. It may run before this returns, if its policy has it preempt the caller.
+  static std::expected<void, SpawnError> spawn(Task& task, std::span<std::byte> stack,
+                                               hal::Entry entry, void* argument,
+                                               const Attributes& attributes = {}) {
+    return spawn_on(kThisCpu, task, stack, entry, argument, attributes);
+  }
+
+  /// The same on CPU `cpu`, which gets it by mail unless it is this one. There the policy may
+  /// refuse the attributes only when the task arrives: then the sink gets it.
+  static std::expected<void, SpawnError> spawn_on(CpuNumber cpu, Task& task,
+                                                  std::span<std::byte> stack, hal::Entry entry,
+                                                  void* argument,
+                                                  const Attributes& attributes = {});
+
+  /// Lets others of the same rank run first. Returns at once if there are none.
+  static void yield() {
+    enter_task("yield with interrupts masked");
+    yield_masked();
+    M::unmask(M::kUnmasked);
+  }
+
+  /// Blocks until somebody wakes this task. A wake since the last `park` returned lets it pass at
+  /// once; several count as one. May return for no reason its caller knows (an older wake): wait
+  /// for a condition in a loop.
+  static Woken park() {
+    enter_task("park with interrupts masked");
+    Task& self = *here().current_;
+    park_masked();
+    const Woken woken = self.woken_;
+    M::unmask(M::kUnmasked);
+    return woken;
+  }
+
+  /// Ends this task. Its memory and stack reach the sink.
+  [[noreturn]] static void exit();
+
+  /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
+  /// ignored and counted. Everything the caller stored before is visible to the task after.
+  static void wake(Task& task) {
+    const Irq irq = M::mask();
+    wake_masked(task, irq == M::kUnmasked);
+    M::unmask(irq);
+  }
+
+  /// Asks a task to finish: `kill_requested` becomes true, a `park` under way or to come returns
+  /// `Woken::by_kill`. It ends when it calls `exit` or returns: nothing it holds is torn from it.
+  static void kill(Task& task) {
+    const Irq irq = M::mask();
+    request_masked(task, request::kill, irq == M::kUnmasked);
+    M::unmask(irq);
+  }
+
+  /// Gives a task new attributes; a runnable one queues anew with them. False: the policy refused,
+  /// or the task is not alive, and nothing has changed. A task of another CPU gets them by mail,
+  /// latest wins, and a refusal there is counted as stale.
+  static bool retune(Task& task, const Attributes& attributes) {
+    const Irq irq = M::mask();
+    const bool done = retune_masked(task, attributes, irq == M::kUnmasked);
+    M::unmask(irq);
+    return done;
+  }
+
+  /// The attributes that `task` has. For its owner.
+  static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
+
+  /// The task that runs on this CPU; before `run`, and while nothing else runs, the idle task.
+  static Task& current() {
+    const Irq irq = M::mask();
+    Task& task = *here().current_;
+    M::unmask(irq);
+    return task;
+  }
+
+  /// This CPU's block.
+  static Cpu& here() { return static_cast<Cpu&>(*M::local()); }
+
+  static Instant now() { return M::now(); }
+
+  /// Where a task is in its life; as seen from another CPU already past.
+  static State state(const Task& task) {
+    const State stored = task.stored_state();
+    return stored == State::ready && task.run_.running() ? State::running : stored;
+  }
+
+  static Usage usage(const Task& task);
+
+  static CpuUsage usage(const Cpu& cpu);
+
+  /// What the options' histogram of a CPU holds.
+  static const LatencyHistogram& latency(const Cpu& cpu)
+    requires(kOptions.latency)
+  {
+    return cpu.latency_.histogram;
+  }
+
+  /// The timer that the scheduler armed has fired.
+  static void on_timer();
+
+  /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more.
+  static void on_kick();
+
+  /// After `Interrupt::leave` answered true: lets the policy choose anew, and returns when the
+  /// interrupted task is chosen again. Masked.
+  static void preempt();
+
+ private:
+  using Irq = typename M::Irq;
+
+  static constexpr uint16_t kInInterrupt = 256;
+  static constexpr Instant kLocked{UINT64_MAX};
+  static_assert(never < kLocked);
+  static constexpr CpuNumber kThisCpu = kNoOwner;
+  // How many tasks' places in line may be turned round in one go with interrupts masked.
+  static constexpr int kReversals = 8;
+
+  // What the policy chose; the idle task where it chose nobody.
+  struct Pick {
+    Task& task;
+    Instant until;
+  };
+
+  // What a new task's stack begins with.
+  struct Start {
+    hal::Entry entry;
+    void* argument;
+  };
+
+  [[noreturn, gnu::cold, gnu::noinline]] static void stop(const char* rule, const char* task) {
+    M::panic(rule, task);
+    __builtin_unreachable();
+  }
+  [[noreturn]] static void stop(const char* rule, const Cpu& cpu) {
+    stop(rule, cpu.current_->name());
+  }
+
+  static void require(Links links, const Task& task) {
+    if (links == Links::corrupt) [[unlikely]]
+      stop("corrupted queue link", task.name());
+  }
+
+  static void set_state(Task& task, State to) {
+    if constexpr (kOptions.debug_checks) {
+      const State stored = task.stored_state();
+      // A ready task that blocks or finishes is the running one.
+      const State from = stored == State::ready && to != State::ready ? State::running : stored;
+      if (!is_legal(from, to)) stop("illegal change of state", task.name());
+    }
+    task.state_.store(to, std::memory_order_relaxed);
+  }
+
+  static void enter_task([[maybe_unused]] const char* rule) {
+    const Irq irq = M::mask();
+    if constexpr (kOptions.debug_checks) {
+      if (irq != M::kUnmasked) stop(rule, here());
+    }
+  }
+
+  [[gnu::cold, gnu::noinline]] [[noreturn]] static void stop_locked(const Cpu& cpu);
+  static void require_unlocked(const Cpu& cpu) {
+    if (cpu.locked_ != 0) [[unlikely]]
+      stop_locked(cpu);
+  }
+
+  [[gnu::noinline]] static void yield_masked();
+  [[gnu::noinline]] static void park_masked();
+  [[gnu::noinline]] static void wake_masked(Task& task, bool may_switch);
+  [[gnu::noinline]] static void request_masked(Task& task, Requests requests, bool may_switch);
+  [[gnu::noinline]] static void release_masked(bool may_switch);
+  static bool retune_masked(Task& task, const Attributes& attributes, bool may_switch);
+
+  // What becomes of one task of this CPU.
+  static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
+  static void contend(Cpu& cpu, Task& task, Instant now);
+  static void wake_private(Cpu& cpu, Task& task);
+  static void kill_private(Cpu& cpu, Task& task);
+  static bool retune_private(Cpu& cpu, Task& task, const Attributes& attributes);
+  static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
+  static void retire(Cpu& cpu, Task& task);
+
+  // Requests and mail.
+  static bool may_touch(const Cpu& cpu, Ownership seen);
+  static void post(Cpu& cpu, Task& task, Ownership seen, Requests requests);
+  static void send(CpuNumber to, Cpu& cpu, Task& task);
+  static bool next_mail(Cpu& cpu);
+  static void handle(Cpu& cpu, Task& task, Requests requests);
+
+  // Turns.
+  static void set_due(Cpu& cpu, Due due);
+  static void honour(Cpu& cpu, bool may_switch);
+  static void arm(Cpu& cpu, Instant when);
+  static void ask_by(Cpu& cpu, Instant until);
+  static Pick pick(Cpu& cpu, Instant now);
+  [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant now);
+  [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
+  static void hand_back(Cpu& cpu);
+  [[noreturn]] static void begin(void* start);
+};
+
+}  // namespace sched
+
+#include "sched/scheduler_impl.h"
+
+#endif  // BATON_SCHED_SCHEDULER_H_

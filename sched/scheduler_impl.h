@@ -1,0 +1,538 @@
+// How `sched::Scheduler` does what scheduler.h promises. Included by it, and by nothing else.
+//
+// Everything here runs masked unless it says otherwise, on the CPU whose block it is given, and
+// leaves by a tail call wherever it ends in a switch.
+
+#ifndef BATON_SCHED_SCHEDULER_IMPL_H_
+#define BATON_SCHED_SCHEDULER_IMPL_H_
+
+#include "sched/scheduler.h"
+
+namespace sched {
+
+// ---- Turns ----------------------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::set_due(Cpu& cpu, Due due) {
+  if (due > cpu.due_) cpu.due_ = due;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::arm(Cpu& cpu, Instant when) {
+  cpu.armed_ = when;
+  if (cpu.floor_ != kLocked) cpu.floor_ = when;
+  M::arm(when);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::ask_by(Cpu& cpu, Instant until) {
+  // Lazily: a timer armed for earlier is left alone, fires early, and `on_timer` arms it anew.
+  cpu.until_ = until;
+  if (until < cpu.armed_) arm(cpu, until);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::pick(Cpu& cpu, Instant now) -> Pick {
+  const auto [entity, until] = cpu.policy_.pick(now);
+  return {entity == nullptr ? cpu.idle_ : static_cast<Task&>(*entity), until};
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, Instant now) {
+  if (!from.canary_is_intact()) [[unlikely]]
+    stop("stack overflow", from.name());
+  from.run_.stop(now);
+  to.run_.start(now);
+  if constexpr (kOptions.latency) {
+    from.latency_.ready_since = now;
+    if (&to != &cpu.idle_) {
+      const Duration wait = now - to.latency_.ready_since;
+      to.latency_.histogram.add(wait);
+      cpu.latency_.histogram.add(wait);
+    }
+  }
+  cpu.current_ = &to;
+  M::switch_to(from.context_, to.context_);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant until, Instant now) {
+  Cpu& cpu = here();
+  if (cpu.floor_ == kLocked) [[unlikely]]
+    stop_locked(cpu);
+  ask_by(cpu, until);
+  if (&to != &from) switch_between(cpu, from, to, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::yield_masked() {
+  // Under a guard `switch_or_stay` stops it, at no cost otherwise; alone it is harmless. In an
+  // interrupt a debug build has stopped it already: interrupts are masked there.
+  Cpu& cpu = here();
+  Task& self = *cpu.current_;
+  const Instant now = M::now();
+  require(cpu.policy_.put_back(self, Pause::yielded, now), self);
+  const auto [next, until] = pick(cpu, now);
+  if (&next == &self) {
+    if (until < cpu.floor_) [[unlikely]]
+      return switch_or_stay(self, self, until, now);
+    cpu.until_ = until;
+    return;
+  }
+  self.voluntary_.add();
+  cpu.voluntary_.add();
+  if (until < cpu.floor_) [[unlikely]]
+    return switch_or_stay(self, next, until, now);
+  cpu.until_ = until;
+  switch_between(cpu, self, next, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::park_masked() {
+  Cpu& cpu = here();
+  require_unlocked(cpu);
+  Task& self = *cpu.current_;
+  if (self.permit_ || self.kill_requested()) {
+    self.woken_ = self.kill_requested() ? Woken::by_kill : Woken::by_wake;
+    self.permit_ = false;
+    return;
+  }
+  const Instant now = M::now();
+  set_state(self, State::blocked);
+  require(cpu.policy_.dequeue(self, Leave::blocked, now), self);
+  self.runnable_.stop(now);
+  self.voluntary_.add();
+  cpu.voluntary_.add();
+  const auto [next, until] = pick(cpu, now);
+  switch_or_stay(self, next, until, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::exit() {
+  enter_task("exit with interrupts masked");
+  Cpu& cpu = here();
+  require_unlocked(cpu);
+  Task& self = *cpu.current_;
+  const Instant now = M::now();
+  set_state(self, State::finished);
+  require(cpu.policy_.dequeue(self, Leave::exited, now), self);
+  self.runnable_.stop(now);
+  self.voluntary_.add();
+  cpu.voluntary_.add();
+  // Straight to the idle task, which must be let alone until it has handed this one back.
+  cpu.leaving_ = &self;
+  cpu.locked_ = 1;
+  switch_between(cpu, self, cpu.idle_, now);
+  stop("a finished task runs", self.name());
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::preempt() {
+  Cpu& cpu = here();
+  Task& self = *cpu.current_;
+  const Instant now = M::now();
+  const Due due = cpu.due_;
+  cpu.due_ = Due::nothing;
+  const bool is_idle = &self == &cpu.idle_;
+  if (!is_idle && due != Due::requeued) {
+    const Pause why = due == Due::timeout ? Pause::timed_out : Pause::preempted;
+    require(cpu.policy_.put_back(self, why, now), self);
+  }
+  if (!cpu.retired_.empty()) [[unlikely]] {
+    cpu.locked_ = 1;
+    if (!is_idle) switch_between(cpu, self, cpu.idle_, now);
+    return;
+  }
+  const auto [next, until] = pick(cpu, now);
+  if (!is_idle && &next != &self) {
+    self.involuntary_.add();
+    cpu.involuntary_.add();
+    if (due == Due::preemption) {
+      self.preemptions_.add();
+      cpu.preemptions_.add();
+    }
+  }
+  switch_or_stay(self, next, until, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
+  if (cpu.due_ == Due::nothing) return;
+  if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
+  if (may_switch) return preempt();
+  M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::release_masked(bool may_switch) {
+  Cpu& cpu = here();
+  if (--cpu.locked_ % kInInterrupt == 0) cpu.floor_ = cpu.armed_;
+  honour(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::on_timer() {
+  Cpu& cpu = here();
+  if (M::now() >= cpu.until_) {
+    cpu.until_ = never;
+    set_due(cpu, Due::timeout);
+  }
+  arm(cpu, cpu.until_);
+}
+
+// ---- One task of this CPU -------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
+  if (cpu.current_ == &cpu.idle_) {
+    set_due(cpu, Due::preemption);
+  } else if constexpr (Contends<P>) {
+    const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
+    if (until <= now) {
+      set_due(cpu, Due::preemption);
+    } else if (until < cpu.until_) {
+      ask_by(cpu, until);
+    }
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::make_ready(Cpu& cpu, Task& task, Enter why, Instant now) {
+  set_state(task, State::ready);
+  task.runnable_.start(now);
+  if constexpr (kOptions.latency) task.latency_.ready_since = now;
+  require(cpu.policy_.enqueue(task, why, now), task);
+  contend(cpu, task, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
+  switch (task.stored_state()) {
+    case State::blocked:
+      task.woken_ = Woken::by_wake;
+      task.wakes_.add();
+      cpu.wakes_.add();
+      return make_ready(cpu, task, Enter::woken, M::now());
+    case State::ready: task.permit_ = true; return;
+    default: return cpu.stale_.add();
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
+  if (task.stored_state() == State::finished) return cpu.stale_.add();
+  task.killed_.store(true, std::memory_order_relaxed);
+  if (task.stored_state() == State::blocked) {
+    task.woken_ = Woken::by_kill;
+    make_ready(cpu, task, Enter::woken, M::now());
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attributes& attributes) {
+  if (task.stored_state() == State::finished) return false;
+  if (task.stored_state() != State::ready) {
+    return cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
+  }
+  const Instant now = M::now();
+  require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
+  const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
+  require(cpu.policy_.enqueue(task, Enter::retuned, now), task);
+  if (&task == cpu.current_) {
+    set_due(cpu, Due::requeued);
+  } else {
+    contend(cpu, task, now);
+  }
+  return admitted;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::admit(Cpu& cpu, Task& task, const Attributes& attributes) {
+  if (!cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes)) return false;
+  make_ready(cpu, task, Enter::created, M::now());
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::retire(Cpu& cpu, Task& task) {
+  // With a request pending the task is in a mailbox, or on its way there: this CPU will find it
+  // there, and retire it then (`next_mail`).
+  const Ownership seen = task.ownership();
+  const Ownership nobody{.generation = seen.generation + 1};
+  if (seen.owner == cpu.number && seen.pending == request::none && task.change(seen, nobody)) {
+    cpu.retired_.push_front(task);
+  }
+}
+
+// ---- Requests and mail ----------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
+  return seen.owner == cpu.number && (seen.pending & request::arrive) == 0;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
+  Cpu& cpu = here();
+  if (!task.is_private_to(cpu.number)) [[unlikely]] {
+    return request_masked(task, request::wake, may_switch);
+  }
+  wake_private(cpu, task);
+  honour(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::request_masked(Task& task, Requests requests, bool may_switch) {
+  Cpu& cpu = here();
+  const Ownership seen = task.ownership();
+  if (!may_touch(cpu, seen)) return post(cpu, task, seen, requests);
+  handle(cpu, task, requests);
+  honour(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes,
+                                              bool may_switch) {
+  Cpu& cpu = here();
+  const Ownership seen = task.ownership();
+  if (seen.owner == kNoOwner) return false;
+  if (!may_touch(cpu, seen)) {
+    task.new_attributes_.store(attributes, std::memory_order_relaxed);
+    post(cpu, task, seen, request::retune);
+    return true;
+  }
+  const bool admitted = retune_private(cpu, task, attributes);
+  honour(cpu, may_switch);
+  return admitted;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Requests requests) {
+  const Ownership before = task.post(requests, seen.generation);
+  if (before.generation != seen.generation || before.owner == kNoOwner) {
+    cpu.stale_.add();
+  } else if (before.pending == request::none) {
+    send(before.owner, cpu, task);
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::send(CpuNumber to, Cpu& cpu, Task& task) {
+  switch (cpu.cpus_[to].mailbox_.push(task)) {
+    case Mailbox::Pushed::quiet: return;
+    case Mailbox::Pushed::kick: return M::kick(to);
+    case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task.name());
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::on_kick() {
+  // One task an interrupt: what interrupts are masked for stays bounded however much has come.
+  Cpu& cpu = here();
+  if (next_mail(cpu) && !(cpu.reversing_.empty() && cpu.inbox_.empty())) M::kick(cpu.number);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
+  // A mailbox gives its tasks youngest first; handled they are oldest first, which keeps the order
+  // of each poster. Turning a long line round takes several calls.
+  if (cpu.inbox_.empty() || !cpu.reversing_.empty()) {
+    if (cpu.reversing_.empty()) cpu.reversing_ = cpu.mailbox_.take_all();
+    if (cpu.reversing_.empty()) return false;
+    for (int i = 0; i < kReversals && !cpu.reversing_.empty(); ++i) {
+      cpu.inbox_.push_front(*cpu.reversing_.pop_front());
+    }
+    if (!cpu.reversing_.empty()) return true;
+  }
+  Task& task = static_cast<Task&>(*cpu.inbox_.pop_front());
+  Ownership after = task.ownership();
+  after.pending = request::none;
+  if (task.stored_state() == State::finished && !(task.ownership().pending & request::arrive)) {
+    ++after.generation;
+    after.owner = kNoOwner;
+    task.take(after);
+    cpu.retired_.push_front(task);
+    set_due(cpu, Due::preemption);  // so that `preempt` lets the idle task hand it back
+  } else {
+    handle(cpu, task, task.take(after));
+  }
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
+  if (requests & request::arrive) {
+    if (!admit(cpu, task, task.new_attributes_.load(std::memory_order_relaxed))) {
+      task.refused_ = true;
+      task.state_.store(State::finished, std::memory_order_relaxed);
+      retire(cpu, task);
+      return set_due(cpu, Due::preemption);
+    }
+  }
+  if (requests & request::wake) wake_private(cpu, task);
+  if (requests & request::kill) kill_private(cpu, task);
+  if ((requests & (request::retune | request::arrive)) == request::retune &&
+      !retune_private(cpu, task, task.new_attributes_.load(std::memory_order_relaxed))) {
+    cpu.stale_.add();
+  }
+}
+
+// ---- Beginning and end ----------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sink sink) {
+  Cpu& cpu = cpus[number];
+  M::start_cpu(cpu, number);
+  cpu.cpus_ = cpus.data();
+  cpu.count_ = cpus.size();
+  cpu.sink_ = sink;
+  cpu.idle_canary_ = reinterpret_cast<uintptr_t>(&cpu.idle_canary_);
+  cpu.idle_.canary_ = &cpu.idle_canary_;
+  cpu.idle_.state_.store(State::ready, std::memory_order_relaxed);
+  cpu.started_ = M::now();
+  cpu.idle_.run_.start(cpu.started_);
+  cpu.current_ = &cpu.idle_;
+  cpu.locked_ = 1;  // until `run`
+  cpu.mailbox_.open();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::run() {
+  M::mask();
+  Cpu& cpu = here();
+  for (;;) {
+    hand_back(cpu);
+    if (!next_mail(cpu)) {
+      cpu.due_ = Due::nothing;
+      const Instant now = M::now();
+      const auto [next, until] = pick(cpu, now);
+      if (&next != &cpu.idle_) {
+        switch_or_stay(cpu.idle_, next, until, now);
+      } else {
+        cpu.until_ = until;
+        if (cpu.armed_ != until) arm(cpu, until);  // exactly: no early interrupt
+        M::wait();
+      }
+    }
+    M::unmask(M::kUnmasked);
+    M::mask();
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
+  cpu.locked_ = 1;
+  if (cpu.leaving_ != nullptr) {
+    retire(cpu, *cpu.leaving_);
+    cpu.leaving_ = nullptr;
+  }
+  while (!cpu.retired_.empty()) {
+    Task& task = static_cast<Task&>(*cpu.retired_.pop_front());
+    M::unmask(M::kUnmasked);
+    cpu.sink_(task);
+    M::mask();
+  }
+  cpu.locked_ = 0;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std::byte> stack,
+                                         hal::Entry entry, void* argument,
+                                         const Attributes& attributes)
+    -> std::expected<void, SpawnError> {
+  const Irq irq_at_entry = M::mask();
+  Cpu* const cpus = here().cpus_;
+  const size_t count = here().count_;
+  if (to == kThisCpu) to = here().number;
+  M::unmask(irq_at_entry);
+  if (to >= count || !cpus[to].mailbox_.is_open()) {
+    return std::unexpected(SpawnError::cpu_not_started);
+  }
+
+  constexpr uintptr_t kAlignment = 16;
+  const uintptr_t low =
+      (reinterpret_cast<uintptr_t>(stack.data()) + kAlignment - 1) & ~(kAlignment - 1);
+  const uintptr_t high =
+      (reinterpret_cast<uintptr_t>(stack.data() + stack.size()) - sizeof(Start)) &
+      ~(kAlignment - 1);
+  if (stack.size() < 2 * M::kContextBytes + sizeof(Start) + 2 * kAlignment) {
+    return std::unexpected(SpawnError::stack_too_small);
+  }
+
+  // From here to `take` others may post, but their requests travel with the arrival.
+  const Ownership free = task.ownership(std::memory_order_acquire);
+  const Ownership arriving{.generation = free.generation, .owner = to, .pending = request::arrive};
+  if (free.owner != kNoOwner || !task.change(free, arriving)) {
+    return std::unexpected(SpawnError::already_spawned);
+  }
+  Start* const start = reinterpret_cast<Start*>(high);
+  *start = {entry, argument};
+  uintptr_t* const canary = reinterpret_cast<uintptr_t*>(low);
+  *canary = low;
+  task.begin_life(canary, attributes);
+  task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, start);
+
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  if (cpu.number != to) {
+    send(to, cpu, task);
+  } else if (!admit(cpu, task, attributes)) {
+    task.take({.generation = free.generation + 1});
+    M::unmask(irq);
+    return std::unexpected(SpawnError::bad_attributes);
+  } else {
+    const Ownership mine{.generation = free.generation, .owner = to};
+    handle(cpu, task, task.take(mine) & ~request::arrive);
+    honour(cpu, irq == M::kUnmasked);
+  }
+  M::unmask(irq);
+  return {};
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::begin(void* start) {
+  // A copy: the task may use its stack's first words for something else.
+  const Start here = *static_cast<const Start*>(start);
+  here.entry(here.argument);
+  exit();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::stop_locked(const Cpu& cpu) {
+  stop(cpu.locked_ >= kInInterrupt ? "yield, park or exit in an interrupt"
+                                   : "yield, park or exit while a guard forbids rescheduling",
+       cpu);
+}
+
+// ---- Statistics -----------------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
+  const Instant now = M::now();
+  const Duration run = task.run_.read(now);
+  const Duration runnable = task.runnable_.read(now);
+  return {.run = run,
+          .wait = runnable > run ? Duration{runnable.ticks - run.ticks} : Duration{},
+          .voluntary = task.voluntary_.read(),
+          .involuntary = task.involuntary_.read(),
+          .preemptions = task.preemptions_.read(),
+          .wakes = task.wakes_.read(),
+          .cpu = task.ownership().owner};
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
+  const Instant now = M::now();
+  const Duration idle = cpu.idle_.run_.read(now);
+  return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
+          .idle = idle,
+          .voluntary = cpu.voluntary_.read(),
+          .involuntary = cpu.involuntary_.read(),
+          .preemptions = cpu.preemptions_.read(),
+          .wakes = cpu.wakes_.read(),
+          .stale = cpu.stale_.read()};
+}
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_SCHEDULER_IMPL_H_

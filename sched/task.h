@@ -1,0 +1,158 @@
+// A task: what is scheduled.
+
+#ifndef BATON_SCHED_TASK_H_
+#define BATON_SCHED_TASK_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "sched/mailbox.h"
+#include "sched/options.h"
+#include "sched/policy/policy.h"
+#include "sched/stats.h"
+
+namespace sched {
+
+/// Where a task is in its life.
+///
+///     from \ to   fresh  ready   running   blocked  finished
+///     fresh         ·    spawn      ·         ·         ·
+///     ready         ·      ·    is picked     ·         ·
+///     running       ·   loses the   ·       park      exit
+///                          CPU
+///     blocked       ·     wake      ·         ·         ·
+///     finished      ·     spawn     ·         ·         ·
+///
+/// Whatever is not in the table stops a debug build with a diagnosis. Between ready and running
+/// nothing is stored: the running task is the one that its CPU calls current.
+enum class State : uint8_t { fresh, ready, running, blocked, finished };
+
+/// The table above.
+constexpr bool is_legal(State from, State to) {
+  switch (from) {
+    case State::fresh: return to == State::ready;
+    case State::ready: return to == State::running;
+    case State::running: return to == State::ready || to == State::blocked || to == State::finished;
+    case State::blocked: return to == State::ready;
+    case State::finished: return to == State::ready;
+  }
+  return false;
+}
+
+/// Why `park` returned.
+enum class Woken : uint8_t {
+  by_wake,  ///< somebody called `wake` since the last return
+  by_kill,  ///< somebody called `kill`: clean up and finish
+};
+
+/// What a task has used. Times in clock ticks.
+struct Usage {
+  Duration run;              ///< on a CPU
+  Duration wait;             ///< ready, while others ran
+  uint64_t voluntary = 0;    ///< switches away by yield, park or exit
+  uint64_t involuntary = 0;  ///< switches away without its consent
+  uint64_t preemptions = 0;  ///< those of them for somebody more urgent, not for a slice's end
+  uint64_t wakes = 0;        ///< times it went from blocked to ready
+  CpuNumber cpu = kNoOwner;  ///< where it is, or was last
+};
+
+template <hal::Machine M, Policy P, Options kOptions = Options{}>
+class Scheduler;
+
+namespace internal {
+
+template <bool kOn>
+struct TaskLatency {};
+
+template <>
+struct TaskLatency<true> {
+  LatencyHistogram histogram;
+  Instant ready_since;
+};
+
+}  // namespace internal
+
+/// A task of policy `P` on a machine with this `Context`: constant-initialised storage that the
+/// kernel provides, at an address that stays. It carries the policy's metadata and no more.
+///
+/// All that happens to a task goes through the scheduler; here are only the questions that anyone
+/// may ask at any time, from any context and CPU. The memory of a task may be used for something
+/// else only after the sink has had it and nobody can still call `wake` on it.
+template <Policy P, typename Context, bool kLatency = false>
+class Task : public P::Entity, public Postable {
+ public:
+  constexpr explicit Task(const char* name = "unnamed") : name_(name) {}
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  /// What diagnoses call it. The text must outlive the task.
+  const char* name() const { return name_; }
+  void set_name(const char* name) { name_ = name; }
+
+  /// The low end of the stack given at the last spawn; null before the first.
+  const std::byte* stack_limit() const { return reinterpret_cast<const std::byte*>(canary_); }
+
+  /// What the machine keeps of it while it does not run.
+  Context& context() { return context_; }
+  const Context& context() const { return context_; }
+
+  /// Whether somebody has asked it to finish. For the task itself, from time to time.
+  bool kill_requested() const { return killed_.load(std::memory_order_relaxed); }
+
+  /// Whether its policy refused it on arrival at another CPU: it reached the sink without running.
+  bool refused() const { return refused_; }
+
+  /// How long it waited each time it was ready. Only where the scheduler's options ask for it.
+  const LatencyHistogram& latency() const
+    requires kLatency
+  {
+    return latency_.histogram;
+  }
+
+ private:
+  template <hal::Machine, Policy, Options>
+  friend class Scheduler;
+
+  State stored_state() const { return state_.load(std::memory_order_relaxed); }
+
+  // Everything of an earlier life is forgotten.
+  void begin_life(const uintptr_t* canary, const typename P::Attributes& attributes) {
+    permit_ = false;
+    refused_ = false;
+    killed_.store(false, std::memory_order_relaxed);
+    new_attributes_.store(attributes, std::memory_order_relaxed);
+    canary_ = canary;
+    run_.reset();
+    runnable_.reset();
+    for (Counter* counter : {&voluntary_, &involuntary_, &preemptions_, &wakes_}) counter->reset();
+  }
+
+  // The canary is the lowest word of the stack; while it is intact it holds its own address.
+  bool canary_is_intact() const { return *canary_ == reinterpret_cast<uintptr_t>(canary_); }
+
+  // Small things first: they fit behind the entity's last byte.
+  std::atomic<State> state_{State::fresh};  // ready also while running
+  bool permit_ = false;                     // a wake that came before the park
+  Woken woken_ = Woken::by_wake;
+  std::atomic<bool> killed_{false};
+  bool refused_ = false;
+  std::atomic<typename P::Attributes> new_attributes_{};  // of the last retune from afar
+
+  Context context_{};
+  const uintptr_t* canary_ = nullptr;
+  const char* name_;
+
+  Stopwatch run_;
+  Stopwatch runnable_;  // wait is runnable minus run: a yield has only one of the two to update
+  Counter voluntary_;
+  Counter involuntary_;
+  Counter preemptions_;
+  Counter wakes_;
+  [[no_unique_address]] internal::TaskLatency<kLatency> latency_;
+};
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_TASK_H_
