@@ -3,8 +3,9 @@
 //
 // ASan keeps the bounds of the current stack, and a "fake stack" a stack for locals that outlive
 // their frame; both change with the stack. TSan keeps a shadow thread, a "fiber", for each stack.
-// The simulation orders everything in one host thread; TSan must not learn an order from that, so
-// `Unseen` hides the simulation's own accesses, and switches between virtual CPUs are "unordered".
+// The simulation runs everything in one host thread. Where TSan is to look for races between the
+// virtual CPUs it must not learn an order from that: `Unseen` hides the simulation's own accesses,
+// and the switches between CPUs are "unordered".
 
 #ifndef BATON_HAL_SIM_SANITIZER_H_
 #define BATON_HAL_SIM_SANITIZER_H_
@@ -54,7 +55,7 @@ void AnnotateIgnoreWritesEnd(const char* file, int line);
 namespace hal::sim::sanitizer {
 
 /// Immediately before the switch to `stack`. `fake_stack` keeps what `arrive` wants on the way
-/// back; null when this stack is never continued.
+/// back.
 BATON_SIM_UNCHECKED inline void leave([[maybe_unused]] void** fake_stack,
                                       [[maybe_unused]] std::span<std::byte> stack) {
 #ifdef BATON_SIM_ASAN
@@ -78,6 +79,20 @@ BATON_SIM_UNCHECKED inline std::span<std::byte> arrive([[maybe_unused]] void* fa
 inline void forget_frames([[maybe_unused]] std::span<std::byte> stack) {
 #ifdef BATON_SIM_ASAN
   __asan_unpoison_memory_region(stack.data(), stack.size());
+#endif
+}
+
+/// Frees what `leave` kept for a stack that will never be continued. The only way is to act as if
+/// it were continued and left for good.
+BATON_SIM_UNCHECKED inline void drop([[maybe_unused]] void* fake_stack,
+                                     [[maybe_unused]] std::span<std::byte> stack) {
+#ifdef BATON_SIM_ASAN
+  if (fake_stack == nullptr) return;
+  void* own = nullptr;
+  leave(&own, stack);
+  const std::span<std::byte> here = arrive(fake_stack);
+  leave(nullptr, here);
+  arrive(own);
 #endif
 }
 

@@ -19,10 +19,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
-#include <sstream>
+#include <ostream>
 #include <utility>
 #include <vector>
 
+#include "hal/sim/explorer.h"
 #include "hal/sim/sanitizer.h"
 #include "hal/sim/stack_switch.h"
 
@@ -101,44 +102,26 @@ std::string describe(const Record& record) {
   const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
   const std::string until = record.a == never.ticks ? "never" : printed("%llu", number(record.a));
   switch (record.what) {
-    case What::boot:
-      return "boots";
-    case What::start:
-      return printed("start_cpu, number %llu", number(record.a));
-    case What::done:
-      return "boot code returned";
-    case What::arm:
-      return "arm " + until;
-    case What::take_timer:
-      return "takes the timer's interrupt";
-    case What::take_kick:
-      return "takes a kick";
-    case What::take_device:
-      return printed("takes the interrupt of line %llu", number(record.a));
-    case What::preempt:
-      return "preempt";
-    case What::kick:
-      return printed("kicks CPU %llu", number(record.a));
+    case What::boot: return "boots";
+    case What::start: return printed("start_cpu, number %llu", number(record.a));
+    case What::done: return "boot code returned";
+    case What::arm: return "arm " + until;
+    case What::take_timer: return "takes the timer's interrupt";
+    case What::take_kick: return "takes a kick";
+    case What::take_device: return printed("takes the interrupt of line %llu", number(record.a));
+    case What::preempt: return "preempt";
+    case What::kick: return printed("kicks CPU %llu", number(record.a));
     case What::switched:
-      return printed("switch from context %llu to %llu", number(record.a), number(record.b));
-    case What::wait:
-      return "waits";
-    case What::woken:
-      return "woken";
-    case What::let_in:
-      return printed("lets others in for %llu", number(record.a));
-    case What::load_space:
-      return printed("loads space %llu", number(record.a));
-    case What::stop:
-      return "stops the run";
-    case What::panic:
-      return "panic: " + record.text;
-    case What::misuse:
-      return "misuse: " + record.text;
-    case What::steps:
-      return "has used up the steps";
-    case What::note:
-      return record.text;
+      return printed("switch from stack %llu to %llu", number(record.a), number(record.b));
+    case What::wait: return "waits";
+    case What::woken: return "woken";
+    case What::let_in: return printed("lets others in for %llu", number(record.a));
+    case What::load_space: return printed("loads space %llu", number(record.a));
+    case What::stop: return "stops the run";
+    case What::panic: return "panic: " + record.text;
+    case What::misuse: return "misuse: " + record.text;
+    case What::steps: return "has used up the steps";
+    case What::note: return record.text;
   }
   return "";
 }
@@ -186,38 +169,37 @@ struct World::Impl {
     Instant event() const {
       switch (state) {
         case State::off:
-        case State::done:
-          return never;
-        case State::waiting:
-          return interrupt();
-        case State::spending:
-          return masked ? continues : std::min(continues, interrupt());
-        case State::ready:
-          return continues;
+        case State::done: return never;
+        case State::waiting: return interrupt();
+        case State::spending: return masked ? continues : std::min(continues, interrupt());
+        case State::ready: return continues;
       }
       return never;
     }
   };
 
-  // A stack that has run in this world.
-  struct Used {
+  // A stack that has run in this world, and what the sanitizers keep of it.
+  struct Fiber {
+    uint32_t id = 0;  // in the trace
     std::span<std::byte> stack;
-    void* tsan_fiber = nullptr;
+    void* fake_stack = nullptr;
+    void* tsan = nullptr;
   };
 
   explicit Impl(World* owner, Options options)
       : world(owner), options(std::move(options)), random(this->options.seed) {
+    hub.fiber = &hub_fiber;
     cpus.resize(this->options.cpus);
     for (size_t i = 0; i < cpus.size(); ++i) cpus[i].index = static_cast<CpuNumber>(i);
     wait_takes = this->options.wait == Wait::takes ||
-                 (this->options.wait == Wait::by_seed && random.below(2) == 0);
+                 (this->options.wait == Wait::by_seed && choose(2) == 1);
+    if (this->options.explorer != nullptr) hand_overs = this->options.explorer->hand_overs();
   }
 
   ~Impl() {
-    for (const Used& used : used_stacks) retire(used);
+    for (const auto& fiber : fibers) retire(*fiber);
   }
 
-  static Impl& of(World& world) { return *world.impl_; }
   static Impl& here(const char* function) {
     if (running_world == nullptr) {
       std::fprintf(stderr, "hal::sim: %s outside a running world\n", function);
@@ -227,6 +209,11 @@ struct World::Impl {
   }
 
   Cpu& cpu() { return *current; }
+
+  // Any of `count` possibilities, numbered from 0.
+  uint64_t choose(uint64_t count) {
+    return options.explorer != nullptr ? options.explorer->choose(count) : random.below(count);
+  }
 
   // --- The trace ---
 
@@ -252,7 +239,9 @@ struct World::Impl {
   }
 
   std::string trace() const {
-    std::string text = printed("seed %llu\n", static_cast<unsigned long long>(options.seed));
+    std::string text = options.explorer != nullptr
+                           ? "schedule " + options.explorer->schedule() + "\n"
+                           : printed("seed %llu\n", static_cast<unsigned long long>(options.seed));
     const size_t first = recorded > records.size() ? recorded % records.size() : 0;
     if (recorded > records.size()) {
       text += printed("(%zu earlier records are gone)\n", recorded - records.size());
@@ -299,23 +288,29 @@ struct World::Impl {
 
   // --- Stacks ---
 
-  // From the running stack, whose state goes to `save`, to that of `load`. The simulation's view
-  // of who runs must already be that of `load`.
-  BATON_SIM_UNCHECKED void change_stack(Context& save, Context& load, bool ordered, bool for_good) {
+  // From the running stack to that of `load`; `save` gets what it takes to come back. Who runs, in
+  // the simulation's books, must already be `load`.
+  BATON_SIM_UNCHECKED void change_stack(Context& save, const Context& load, bool ordered) {
     void* const load_pointer = load.stack_pointer;
+    const Fiber& next = fiber(load);
     sanitizer::show();
-    sanitizer::leave(for_good ? nullptr : &save.asan_stack, load.stack);
-    sanitizer::change_fiber(load.tsan_fiber, ordered);
+    sanitizer::leave(&fiber(save).fake_stack, next.stack);
+    sanitizer::change_fiber(next.tsan, ordered);
     switch_stack(&save.stack_pointer, load_pointer);
     arrived();
     sanitizer::hide();
   }
 
   BATON_SIM_UNCHECKED void arrived() {
-    Context& now_running = current != nullptr ? current->running : hub;
-    const std::span<std::byte> left = sanitizer::arrive(now_running.asan_stack);
-    if (from_hub) hub.stack = left;
+    Fiber& running = fiber(current != nullptr ? current->running : hub);
+    const std::span<std::byte> left = sanitizer::arrive(running.fake_stack);
+    running.fake_stack = nullptr;
+    if (from_hub) hub_fiber.stack = left;
     from_hub = false;
+  }
+
+  BATON_SIM_UNCHECKED static Fiber& fiber(const Context& context) {
+    return *static_cast<Fiber*>(context.fiber);
   }
 
   // Guest to hub; returns when the hub picks this CPU again.
@@ -323,34 +318,38 @@ struct World::Impl {
     Cpu& leaving = *current;
     current = nullptr;
     sanitizer::release(&guest_order);
-    change_stack(leaving.running, hub, /*ordered=*/false, /*for_good=*/false);
+    change_stack(leaving.running, hub, /*ordered=*/!options.find_races);
     sanitizer::acquire(&host_order);
   }
 
+  // Guest to hub, which does not pick this CPU again.
   [[noreturn]] void abandon() {
-    Cpu& leaving = *current;
-    current = nullptr;
-    sanitizer::release(&guest_order);
-    change_stack(leaving.running, hub, /*ordered=*/false, /*for_good=*/true);
-    __builtin_unreachable();
+    to_hub();
+    die("an abandoned stack was continued");
   }
 
-  // Before the first switch to a context.
+  // Before the first switch to a context. A fiber whose stack this one uses again is dead.
   void adopt(Context& context) {
-    std::erase_if(used_stacks, [&](const Used& used) {
-      const bool overlap = used.stack.data() < context.stack.data() + context.stack.size() &&
-                           context.stack.data() < used.stack.data() + used.stack.size();
-      if (overlap) sanitizer::destroy_fiber(used.tsan_fiber);
+    std::erase_if(fibers, [&](const auto& old) {
+      const bool overlap = old->stack.data() < context.stack.data() + context.stack.size() &&
+                           context.stack.data() < old->stack.data() + old->stack.size();
+      if (overlap) forget(*old);
       return overlap;
     });
-    context.id = ++last_context;
-    context.tsan_fiber = sanitizer::create_fiber();
-    used_stacks.push_back({context.stack, context.tsan_fiber});
+    fibers.push_back(std::make_unique<Fiber>(Fiber{.id = ++last_fiber,
+                                                   .stack = context.stack,
+                                                   .fake_stack = nullptr,
+                                                   .tsan = sanitizer::create_fiber()}));
+    context.fiber = fibers.back().get();
   }
 
-  static void retire(const Used& used) {
-    sanitizer::destroy_fiber(used.tsan_fiber);
-    sanitizer::forget_frames(used.stack);
+  static void forget(const Fiber& fiber) {
+    sanitizer::drop(fiber.fake_stack, fiber.stack);
+    sanitizer::destroy_fiber(fiber.tsan);
+  }
+  static void retire(const Fiber& fiber) {
+    forget(fiber);
+    sanitizer::forget_frames(fiber.stack);
   }
 
   // Where every new stack begins.
@@ -364,8 +363,8 @@ struct World::Impl {
     if (impl.cpu().running.entry == nullptr) {
       impl.record(What::boot);
       sanitizer::acquire(&impl.cpu().kick_order);
+      const std::function<void()>& boot = impl.cpu().boot;  // not here: this stack may be abandoned
       {
-        const auto boot = std::exchange(impl.cpu().boot, nullptr);
         const sanitizer::Seen seen;
         boot();
       }
@@ -400,17 +399,17 @@ struct World::Impl {
 
   Instant event(const Cpu& cpu) const { return std::max(now, cpu.event()); }
 
-  // Whether another CPU wants to run at or before `when`.
-  bool another_by(Instant when) const {
-    return std::any_of(cpus.begin(), cpus.end(), [&](const Cpu& other) {
+  // How many other CPUs want to run at or before `when`.
+  uint64_t others_by(Instant when) const {
+    return static_cast<uint64_t>(std::count_if(cpus.begin(), cpus.end(), [&](const Cpu& other) {
       return &other != current && other.event() != never && other.event() <= when;
-    });
+    }));
   }
 
   // Guest: this CPU's next event is set; returns when it has come.
   void until_event() {
     const Instant mine = event(*current);
-    if (mine <= limit && mine != never && !another_by(mine)) {
+    if (mine <= limit && mine != never && others_by(mine) == 0) {
       now = mine;
     } else {
       to_hub();
@@ -420,9 +419,9 @@ struct World::Impl {
   // Hub: who is next; null if nobody ever is.
   Cpu* pick() {
     Instant first = never;
-    size_t ties = 0;
+    uint64_t ties = 0;
     for (const Cpu& cpu : cpus) {
-      if (cpu.event() == never) continue;
+      if (&cpu == excluded || cpu.event() == never) continue;
       const Instant when = event(cpu);
       if (when < first) {
         first = when;
@@ -431,9 +430,10 @@ struct World::Impl {
       ties += when == first;
     }
     if (ties == 0) return nullptr;
-    size_t chosen = ties == 1 ? 0 : random.below(ties);
+    uint64_t chosen = choose(ties);
     for (Cpu& cpu : cpus) {
-      if (cpu.event() != never && event(cpu) == first && chosen-- == 0) return &cpu;
+      if (&cpu == excluded || cpu.event() == never || event(cpu) != first) continue;
+      if (chosen-- == 0) return &cpu;
     }
     return nullptr;
   }
@@ -445,16 +445,31 @@ struct World::Impl {
     until_event();
   }
 
+  // Guest: another CPU may come in here.
+  void let_in() {
+    const bool others = others_by(now) > 0;
+    Duration stall{};
+    if (options.explorer != nullptr) {
+      if (!others || hand_overs == 0 || choose(2) == 0) return;
+      --hand_overs;
+      excluded = current;
+    } else {
+      if (options.interleave == 0 || (!others && options.stall == Duration{}) ||
+          random.below(options.interleave) != 0) {
+        return;
+      }
+      if (options.stall > Duration{}) stall.ticks = random.below(options.stall.ticks + 1);
+      if (stall == Duration{}) excluded = others ? current : nullptr;
+    }
+    record(What::let_in, stall.ticks);
+    pass(stall);
+  }
+
   // Guest: a machine call begins.
   void point() {
     if (++steps > options.steps) fail(End::steps, What::steps, nullptr, nullptr);
     if (options.call_cost > Duration{}) pass(options.call_cost);
-    if (options.interleave != 0 && (options.stall > Duration{} || another_by(now)) &&
-        random.below(options.interleave) == 0) {
-      const Duration stall{options.stall.ticks == 0 ? 0 : random.below(options.stall.ticks + 1)};
-      record(What::let_in, stall.ticks);
-      pass(stall);
-    }
+    let_in();
     if (!current->masked) take_interrupts();
   }
 
@@ -517,11 +532,12 @@ struct World::Impl {
     if (ended) return outcome;
     running_world = world;
     limit = until;
-    hub.tsan_fiber = sanitizer::current_fiber();
+    hub_fiber.tsan = sanitizer::current_fiber();
     sanitizer::release(&host_order);
     End end = End::quiet;
     for (;;) {
       Cpu* const next = pick();
+      excluded = nullptr;
       if (next == nullptr) break;
       if (event(*next) > until) {
         now = std::max(now, until);
@@ -532,7 +548,7 @@ struct World::Impl {
       if (next->running.stack.empty()) power_on(*next);
       current = next;
       from_hub = true;
-      change_stack(hub, next->running, /*ordered=*/false, /*for_good=*/false);
+      change_stack(hub, next->running, /*ordered=*/!options.find_races);
       if (ended) break;
       if (stopping) {
         stopping = false;
@@ -543,11 +559,7 @@ struct World::Impl {
     sanitizer::acquire(&guest_order);
     running_world = nullptr;
     if (!ended) {
-      if (end == End::stopped) {
-        outcome = stop_outcome;
-      } else {
-        outcome = outcome_now(end);
-      }
+      outcome = end == End::stopped ? stop_outcome : outcome_now(end);
     }
     return outcome;
   }
@@ -566,12 +578,15 @@ struct World::Impl {
   std::vector<Cpu> cpus;
   Cpu* current = nullptr;  // null in the hub
   Context hub;
+  Fiber hub_fiber;
+  const Cpu* excluded = nullptr;  // from the next pick: it has just let others in
+  uint32_t hand_overs = 0;        // left in this run, with an explorer
   bool from_hub = false;
   Instant now{1};
   Instant limit = never;
   uint64_t steps = 0;
-  std::vector<Used> used_stacks;
-  uint32_t last_context = 0;
+  std::vector<std::unique_ptr<Fiber>> fibers;
+  uint32_t last_fiber = 0;
 
   // For TSan: what the host did before `run` comes before the guests, and they before its return.
   char host_order = 0;
@@ -591,6 +606,8 @@ World::World(Options options) : impl_(std::make_unique<Impl>(this, std::move(opt
 World::~World() = default;
 
 World* World::current() { return running_world; }
+
+std::ostream& operator<<(std::ostream& out, const World& world) { return out << world.trace(); }
 
 void World::boot(CpuNumber cpu, std::function<void()> code, Instant when) {
   const sanitizer::Unseen unseen;
@@ -703,6 +720,11 @@ void Machine::arm(Instant when) {
   impl.cpu().timer_taken = false;
 }
 
+uint64_t Machine::ticks_per_second() {
+  const sanitizer::Unseen unseen;
+  return World::Impl::here("ticks_per_second").options.ticks_per_second;
+}
+
 Machine::Irq Machine::mask() {
   const sanitizer::Unseen unseen;
   World::Impl& impl = World::Impl::here("mask");
@@ -751,15 +773,22 @@ void Machine::switch_to(Context& from, Context& to) {
   } else {
     impl.require(cpu.context == &from, "switch_to: `from` is not what runs here");
   }
-  if (to.tsan_fiber == nullptr && to.id == 0) impl.adopt(to);
-  from = cpu.running;
-  from.state = Context::State::saved;
-  to.state = Context::State::running;
-  cpu.running = to;
+  if (to.fiber == nullptr) impl.adopt(to);
+  cpu.running.state = Context::State::saved;
+  Context next = cpu.running;
+  {
+    // The two contexts are the guest's memory: here TSan looks, because whoever saved `to` must
+    // have done so before, in an order that the guest has seen to.
+    const sanitizer::Seen seen;
+    from = next;
+    to.state = Context::State::running;
+    next = to;
+  }
+  cpu.running = next;
   cpu.context = &to;
   ++cpu.report.switches;
-  impl.record(What::switched, from.id, to.id);
-  impl.change_stack(from, to, /*ordered=*/true, /*for_good=*/false);
+  impl.record(What::switched, impl.fiber(from).id, impl.fiber(to).id);
+  impl.change_stack(from, to, /*ordered=*/true);
 }
 
 void Machine::wait() {
@@ -856,55 +885,6 @@ void Machine::spend(Duration work) {
 Fpu& Machine::fpu() {
   const sanitizer::Unseen unseen;
   return World::Impl::here("fpu").cpu().fpu;
-}
-
-// --- What a test prints and compares ---
-
-bool operator==(const Outcome& outcome, End end) { return outcome.end == end; }
-bool operator==(const Outcome& outcome, const Panic& panic) {
-  return outcome.end == End::panic && outcome.rule == panic.rule && outcome.task == panic.task;
-}
-bool operator==(const Outcome& outcome, const Misuse& misuse) {
-  return outcome.end == End::misuse && outcome.rule == misuse.rule;
-}
-
-std::ostream& operator<<(std::ostream& out, End end) {
-  switch (end) {
-    case End::quiet:
-      return out << "quiet";
-    case End::stopped:
-      return out << "stopped";
-    case End::until:
-      return out << "until";
-    case End::steps:
-      return out << "steps";
-    case End::panic:
-      return out << "panic";
-    case End::misuse:
-      return out << "misuse";
-  }
-  return out;
-}
-
-std::ostream& operator<<(std::ostream& out, const Panic& panic) {
-  out << "panic \"" << panic.rule << "\"";
-  if (!panic.task.empty()) out << " of task \"" << panic.task << "\"";
-  return out;
-}
-
-std::ostream& operator<<(std::ostream& out, const Misuse& misuse) {
-  return out << "misuse \"" << misuse.rule << "\"";
-}
-
-std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
-  if (outcome.end == End::panic) {
-    out << Panic{outcome.rule, outcome.task};
-  } else if (outcome.end == End::misuse) {
-    out << Misuse{outcome.rule};
-  } else {
-    out << outcome.end;
-  }
-  return out << " on CPU " << outcome.cpu << " at " << outcome.at.ticks << "; " << outcome.trace;
 }
 
 }  // namespace hal::sim

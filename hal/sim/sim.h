@@ -10,7 +10,8 @@
 //     EXPECT_EQ(world.run(), hal::sim::End::quiet);
 //
 // What is virtual and what is not
-// - Time: one clock for all CPUs, 1 GHz, first instant 1. Guest code (whatever runs inside `run`)
+// - Time: one clock for all CPUs, 1 GHz where nothing else is asked for, first instant 1. Guest
+// code (whatever runs inside `run`)
 //   takes no time, except where it says so: `Machine::spend(work)` is CPU-bound work, and
 //   `Machine::wait` sleeps. The world always continues the CPU whose next event is earliest, so a
 //   cause comes before its effect on every CPU; nothing depends on the host's clock.
@@ -19,8 +20,8 @@
 //   Between two machine calls guest code is one indivisible step: call `spend({})` where a test
 //   wants another point. The same seed gives the same run, on every host.
 // - Stacks and the switch are real: the switch is the bare-metal one of this host's architecture.
-// - Memory order is not simulated. Under ThreadSanitizer, though, two virtual CPUs are two
-//   threads: an access that only the simulation happens to order is reported as a data race.
+// - Memory order is not simulated. Under ThreadSanitizer, though, virtual CPUs can be taken for
+//   threads (`.find_races`): accesses that only the simulation orders are then data races.
 //
 // The world is also the checker of the contract in `hal/hal.h`: a call that breaks it ends the run
 // as `End::misuse`, naming the rule. A guest that hangs ends as `quiet`, `until` or `steps`; only
@@ -48,6 +49,8 @@
 
 namespace hal::sim {
 
+class Explorer;
+
 /// How the simulated `wait` ends; the contract allows both, and a machine has one of them.
 enum class Wait : uint8_t {
   by_seed,         ///< Drawn once a world.
@@ -61,6 +64,8 @@ struct Options {
   CpuNumber cpus = 1;
   /// Decides whatever is left open. A test that fails prints it.
   uint64_t seed = 1;
+  /// Decides instead of the seed, so that a test sees every schedule: `hal/sim/explorer.h`.
+  Explorer* explorer = nullptr;
   /// One machine call in so many, drawn by the seed, lets another CPU in that could run at the
   /// same instant; 0: only `spend` and `wait` do.
   uint32_t interleave = 8;
@@ -73,6 +78,11 @@ struct Options {
   /// From `kick` to its interrupt.
   Duration kick_latency = {};
   Wait wait = Wait::by_seed;
+  /// The clock's rate. With another than 1 GHz, code that takes ticks for nanoseconds fails.
+  uint64_t ticks_per_second = 1'000'000'000;
+  /// With ThreadSanitizer: reports accesses of two CPUs to the same memory that no atomic and no
+  /// kick orders, however the seed happens to order them; in the test's own code, too.
+  bool find_races = false;
   /// After so many machine calls the run ends with `End::steps`.
   uint64_t steps = 10'000'000;
   /// The stack that each CPU boots on.
@@ -202,6 +212,9 @@ class World {
   /// The world that runs in this host thread, or null.
   static World* current();
 
+  /// `trace()`, for `EXPECT_...(...) << world`.
+  friend std::ostream& operator<<(std::ostream& out, const World& world);
+
  private:
   friend struct Machine;
   struct Impl;
@@ -217,25 +230,22 @@ struct Machine {
   enum class Irq : uint8_t { masked, unmasked };
   static constexpr Irq kUnmasked = Irq::unmasked;
 
-  /// A saved stack, and what the sanitizers and the checks want to know of it. A context may be
-  /// copied only while it has not run yet.
+  /// A saved stack. May be copied, but only one of the copies may be switched to.
   struct Context {
     enum class State : uint8_t { empty, saved, running };
     State state = State::empty;
-    uint32_t id = 0;  // in the trace; given when it first runs
     void* stack_pointer = nullptr;
     std::span<std::byte> stack = {};
     Entry entry = nullptr;
     void* argument = nullptr;
-    void* asan_stack = nullptr;
-    void* tsan_fiber = nullptr;
+    void* fiber = nullptr;  // the world's record of this stack, from the first switch on
   };
   static constexpr size_t kContextBytes = 256;
 
   static void start_cpu(Local& local, CpuNumber number);
   static Local* local();
   static Instant now();
-  static uint64_t ticks_per_second() { return 1'000'000'000; }
+  static uint64_t ticks_per_second();
   static void arm(Instant when);
   static Irq mask();
   static void unmask(Irq irq);
