@@ -1,0 +1,157 @@
+// A small kernel on the simulated machine, for tests of the scheduler: it owns the CPUs' blocks,
+// tasks whose bodies are C++ functions, and a sink that writes down what it was given.
+//
+//     Kernel<RoundRobin> kernel({.cpus = 2, .seed = seed});
+//     auto& task = kernel.make("a", [&] { ... }, {.slice = Duration{100}});
+//     kernel.boot([&] { kernel.spawn(task); });       // the boot code of CPU 0
+//     EXPECT_EQ(kernel.run(), hal::sim::End::quiet);
+//
+// Host code: allocates. One kernel is one scheduler; many may exist at a time.
+
+#ifndef BATON_TESTS_SCHED_KERNEL_H_
+#define BATON_TESTS_SCHED_KERNEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hal/sim/sim.h"
+#include "sched/scheduler.h"
+
+namespace sched::test {
+
+using hal::sim::End;
+using hal::sim::Panic;
+using Sim = hal::sim::Machine;
+
+constexpr Duration ticks(uint64_t count) { return Duration{count}; }
+constexpr Instant at(uint64_t instant) { return Instant{instant}; }
+
+template <Policy P, Options kOptions = Options{.debug_checks = true}>
+class Kernel {
+ public:
+  using S = Scheduler<Sim, P, kOptions>;
+  using Cpu = typename S::Cpu;
+  using Attributes = typename S::Attributes;
+
+  /// A task and all that it needs. What the sink saw of it is in `finishes`.
+  class Thread : public S::Task {
+   public:
+    Thread(Kernel& kernel, std::string name, std::function<void()> body, Attributes attributes,
+           size_t stack_bytes)
+        : S::Task(nullptr),
+          kernel(kernel),
+          text(std::move(name)),
+          body(std::move(body)),
+          attributes(attributes),
+          stack(stack_bytes) {
+      this->set_name(text.c_str());
+    }
+
+    Kernel& kernel;
+    std::string text;
+    std::function<void()> body;
+    Attributes attributes;
+    hal::sim::Stack stack;
+    int finishes = 0;
+  };
+
+  /// Every CPU but number 0 boots at once, and runs; CPU 0 boots at instant 10, so that all others
+  /// may be spawned on from its boot code.
+  explicit Kernel(hal::sim::Options options = {})
+      : count_(options.cpus),
+        cpus_(new Cpu[options.cpus]),
+        world(with_handlers(std::move(options))) {}
+
+  Thread& make(std::string name, std::function<void()> body, Attributes attributes = {},
+               size_t stack_bytes = 64 * 1024) {
+    return threads.emplace_back(*this, std::move(name), std::move(body), attributes, stack_bytes);
+  }
+
+  /// `code` runs on CPU 0 between `start` and `run`.
+  void boot(std::function<void()> code) {
+    for (CpuNumber cpu = 1; cpu < count_; ++cpu) boot_cpu(cpu, nullptr, {});
+    boot_cpu(0, std::move(code), at(10));
+  }
+  void boot_cpu(CpuNumber number, std::function<void()> code, Instant when) {
+    world.boot(
+        number,
+        [this, number, code = std::move(code)] {
+          S::start({cpus_.get(), count_}, number, &sink);
+          if (code) code();
+          S::run();
+        },
+        when);
+  }
+
+  hal::sim::Outcome run(Instant until = never) { return world.run(until); }
+
+  // In a guest.
+  std::expected<void, SpawnError> try_spawn(Thread& thread) {
+    return S::spawn(thread, thread.stack, &enter, &thread, thread.attributes);
+  }
+  std::expected<void, SpawnError> try_spawn_on(CpuNumber cpu, Thread& thread) {
+    return S::spawn_on(cpu, thread, thread.stack, &enter, &thread, thread.attributes);
+  }
+  void spawn(Thread& thread) { EXPECT_TRUE(try_spawn(thread).has_value()) << thread.text; }
+  void spawn_on(CpuNumber cpu, Thread& thread) {
+    EXPECT_TRUE(try_spawn_on(cpu, thread).has_value()) << thread.text;
+  }
+
+  static Thread& current() { return static_cast<Thread&>(S::current()); }
+
+  Cpu& cpu(CpuNumber number) { return cpus_[number]; }
+  CpuNumber count() const { return count_; }
+
+  void log(std::string line) { lines.push_back(std::move(line)); }
+
+ private:
+  const CpuNumber count_;
+  const std::unique_ptr<Cpu[]> cpus_;
+
+ public:
+  hal::sim::World world;
+  std::deque<Thread> threads;
+  std::vector<std::string> lines;
+  /// Called in an interrupt with the line that a test raised.
+  std::function<void(uint32_t)> on_device;
+  /// Called by the sink, after it has poisoned the stack of a finished task.
+  std::function<void(Thread&)> on_finish;
+
+ private:
+  hal::sim::Options with_handlers(hal::sim::Options options) {
+    options.interrupt = [this](hal::Interrupt interrupt) {
+      typename S::Interrupt guard;
+      switch (interrupt.cause) {
+        case hal::Cause::timer: S::on_timer(); break;
+        case hal::Cause::kick: S::on_kick(); break;
+        case hal::Cause::device: on_device(interrupt.line); break;
+        case hal::Cause::none: ADD_FAILURE() << "an interrupt without a cause"; break;
+      }
+      return guard.leave();
+    };
+    options.preempt = [] { S::preempt(); };
+    return options;
+  }
+
+  static void enter(void* thread) { static_cast<Thread*>(thread)->body(); }
+
+  static void sink(typename S::Task& finished) {
+    Thread& thread = static_cast<Thread&>(finished);
+    ++thread.finishes;
+    // Whoever still ran on this stack would not get far.
+    std::memset(thread.stack.bytes().data(), 0xdb, thread.stack.bytes().size());
+    if (thread.kernel.on_finish) thread.kernel.on_finish(thread);
+  }
+};
+
+}  // namespace sched::test
+
+#endif  // BATON_TESTS_SCHED_KERNEL_H_
