@@ -1,8 +1,8 @@
 // The start-up kit: all that a small kernel needs of three machines beside the scheduler.
 //
 // A kernel image is `extern "C" void kernel_main()`, the two functions of hal/interrupt.h, and a
-// dependency on `@baton//kernel_demo:kit`, which brings `_start` and boots x86_64, aarch64 and
-// riscv64 under QEMU (q35, virt and virt). When `kernel_main` begins:
+// dependency on `@baton//kernel_demo:kit`, which brings `_start` and the machine (hal/native.h),
+// and boots x86_64, aarch64 and riscv64 under QEMU (q35, virt and virt). When `kernel_main` begins:
 //
 // - It runs on CPU 0 of the image, the only one started, on a 32 KiB stack with a guard page below,
 //   with interrupts masked. On riscv64 `tp` still holds the hart id, which S-mode cannot read back,
@@ -96,7 +96,8 @@ extern const char* (*name_of_task)();
 inline constexpr size_t kPageSize = 4096;
 
 /// Free RAM after the image: page-aligned, readable and writable, of unknown content; the same span
-/// at every call, for the kernel to divide up. The rest of RAM below the image is not given out.
+/// at every call, for the kernel to divide up. One piece: what lies below the image, above 16 GiB
+/// or, on x86_64, above the hole under 4 GiB is not in it.
 std::span<std::byte> memory();
 
 /// Makes one page inaccessible: the lowest of a stack, so that an overflow is an exception that

@@ -86,8 +86,8 @@ save_all:
     bl kit_exception
     udf #0
 
-// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and the
-// emergency stack is taken in one place.
+// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and
+// the emergency stack is taken in one place.
     .globl kit_panic
     .type kit_panic, %function
 kit_panic:

@@ -1,5 +1,7 @@
 // The boot, from the moment that C++ can run to `kernel_main`, and the end; alike on all machines.
 
+#include <algorithm>
+
 #include "kernel_demo/kit.h"
 #include "kernel_demo/kit/console.h"
 #include "kernel_demo/kit/fw_cfg.h"
@@ -14,6 +16,9 @@ alignas(4096) constinit std::byte kit_boot_stack[KIT_BOOT_STACK_GUARD + KIT_BOOT
 
 namespace kit {
 namespace {
+
+// What the page tables have room for, by far.
+constexpr uintptr_t kMostMemory = uintptr_t{16} << 30;
 
 constinit char argument_text[1024] = {};
 constinit size_t argument_size = 0;
@@ -67,7 +72,8 @@ void kit_start(uintptr_t boot_info) {
   machine::start_console();
   machine::start_vectors();
   read_arguments(boot_info);
-  const Range ram = machine::find_memory(boot_info);
+  Range ram = machine::find_memory(boot_info);
+  ram.end = std::min(ram.end, ram.begin + kMostMemory);
   start_paging(ram);
   guard(std::span(kit_boot_stack).first(KIT_BOOT_STACK_GUARD));
   const auto image_end = reinterpret_cast<uintptr_t>(__image_end);

@@ -2,12 +2,17 @@
 
 #include "kernel_demo/kit/stacks.h"
 
+#define SSTATUS_FS_AND_VS 0x6600
+
     .section .text.boot, "ax", @progbits
     .globl _start
     .type _start, @function
 _start:
     csrw sie, zero
     csrci sstatus, 2
+    // No FPU and no vectors, as on the other machines: the firmware has left them on.
+    li t0, SSTATUS_FS_AND_VS
+    csrc sstatus, t0
     lla t0, __bss_start
     lla t1, __bss_end
 0:  bgeu t0, t1, 1f

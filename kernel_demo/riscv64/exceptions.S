@@ -1,11 +1,11 @@
-// Where traps arrive, and the way to the report. Nothing returns from an exception; interrupts go to
-// the machine's own entry.
+// Where traps arrive, and the way to the report. Nothing returns from an exception; interrupts go
+// to the machine's own entry.
 //
-// One entry for both, and not vectored mode, which would tell them apart for nothing: OpenSBI passes
-// on the exceptions that are not delegated (illegal instructions and access faults among them) by
-// jumping to what stvec holds, and before version 8 QEMU does not clear the mode bit from that
-// address, so that such an exception would never arrive. What tells them apart here is gp: neither
-// compiler nor linker uses it in a kernel (it serves relaxation, which lld leaves off).
+// One entry for both, and not vectored mode, which would tell them apart for nothing: OpenSBI
+// passes on the exceptions that are not delegated (illegal instructions and access faults among
+// them) by jumping to what stvec holds, and QEMU 7.2 does not clear the mode bit from that address,
+// so that such an exception would never arrive. What tells them apart here is gp: neither compiler
+// nor linker uses it in a kernel (it serves relaxation, which lld leaves off).
 //
 // An exception may have come from a stack that is used up, so nothing may be stored on it: sscratch
 // has this hart's emergency stack, and trades it for the stack pointer.
@@ -46,8 +46,8 @@ exception:
     call kit_exception
     unimp
 
-// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and the
-// emergency stack is taken in one place.
+// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and
+// the emergency stack is taken in one place.
     .globl kit_panic
     .type kit_panic, @function
 kit_panic:

@@ -1,6 +1,6 @@
-// Where exceptions and panics arrive: on the emergency stack (IST 1), with what the processor pushed.
-// Each entry adds its vector number, and an error code where the processor gives none; then all
-// registers are stored for the report. Nothing returns from here.
+// Where exceptions and panics arrive: on the emergency stack (IST 1), with what the processor has
+// pushed. Each entry adds its vector number, and an error code where the processor gives none; then
+// all registers are stored for the report. Nothing returns from here.
 
     .text
     .balign 16
@@ -10,7 +10,8 @@ kit_exception_entries:          // 33 of them, 16 bytes each
     .rept 33
     .balign 16
     // 8, 10 to 14, 17, 21, 29, 30 come with an error code (Intel SDM volume 3, 6.15; AMD64 APM).
-    .if vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
+    .set has_code, vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+    .if !has_code && vector != 29 && vector != 30
     push $0
     .endif
     push $vector
@@ -40,8 +41,8 @@ save_all:
     call kit_exception
     ud2
 
-// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and the
-// emergency stack is taken in one place.
+// kit::panic(rule, task): an exception on purpose, so that the caller's registers are stored and
+// the emergency stack is taken in one place.
     .balign 16
     .globl kit_panic
     .type kit_panic, @function

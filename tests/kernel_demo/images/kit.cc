@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "kernel_demo/kit.h"
+#include "platforms/runtime/runtime.h"
 
 extern "C" bool baton_interrupt(uintptr_t) { return false; }
 extern "C" void baton_preempt() {}
@@ -100,8 +101,11 @@ constexpr Act kActs[] = {
     {"overflow", [] { dig(kit_test_launder(1)); }},
     {"guard_write",
      [] {
+       // Touched first, so that the TLB has it.
+       volatile uint64_t* const word = at(address_of(middle_page().data()) + 8);
+       *word = 1;
        kit::guard(middle_page());
-       *at(address_of(middle_page().data()) + 8) = 1;
+       *word = 2;
      }},
     {"guard_memory",
      [] {
@@ -121,6 +125,7 @@ constexpr Act kActs[] = {
     {"write_rodata", [] { *at(address_of(&constant)) = 0; }},
     {"execute_data",
      [] { reinterpret_cast<void (*)()>(kit_test_launder(address_of(middle_page().data())))(); }},
+    {"runtime", [] { baton_runtime_panic("the runtime cannot go on"); }},
     {"illegal", [] { __builtin_trap(); }},
 };
 
