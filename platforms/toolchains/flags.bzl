@@ -1,6 +1,6 @@
 """What the bare-metal and the host toolchain have in common: the shape of a feature, and the modes."""
 
-load("@baton_host_tools//:paths.bzl", "AR", "CLANG", "COV", "LLD", "LLVM_PREFIX", "NM", "OBJCOPY", "OBJDUMP", "STRIP")
+load("@baton_host_tools//:paths.bzl", "AR", "CLANG", "COV", "LLD", "LLVM_PREFIX", "NM", "OBJCOPY", "OBJDUMP", "PROFDATA", "STRIP")
 load("@rules_cc//cc:action_names.bzl", "ACTION_NAMES")
 load("@rules_cc//cc:cc_toolchain_config_lib.bzl", "feature", "flag_group", "flag_set", "tool_path", "with_feature_set")
 
@@ -27,9 +27,11 @@ TOOL_PATHS = [
         "cpp": CLANG,
         "dwp": "/bin/false",
         "gcc": CLANG,
-        "gcov": COV,
+        # Bazel calls the profile merger by this name where coverage is in clang's format.
+        "gcov": PROFDATA,
         "ld": LLD,
         "llvm-cov": COV,
+        "llvm-profdata": PROFDATA,
         "nm": NM,
         "objcopy": OBJCOPY,
         "objdump": OBJDUMP,

@@ -55,12 +55,13 @@ def _host_toolchain_config_impl(ctx):
             switch("fuzzer", ["-fsanitize=fuzzer-no-link"], ["-fsanitize=fuzzer"]),
             # For everything a fuzz target is linked with: the coverage alone.
             switch("fuzzer_coverage", ["-fsanitize=fuzzer-no-link"]),
+            # Bazel turns both on in a coverage run, the second because .bazelrc asks for clang's format.
+            feature(name = "coverage"),
             switch(
-                "coverage",
+                "llvm_coverage_map_format",
                 ["-fprofile-instr-generate", "-fcoverage-mapping"],
                 ["-fprofile-instr-generate"],
             ),
-            feature(name = "llvm_coverage_map_format"),
         ],
     )
 
