@@ -1,0 +1,69 @@
+// What a benchmark asks of aarch64 beyond hal: an instruction counter and a device to interrupt
+// with.
+//
+// Counter: the PMU's cycle counter, which under QEMU's -icount counts instructions. Device:
+// software-generated interrupt 1, which the machine knows nothing about.
+
+#ifndef BATON_BENCH_AARCH64_PROBE_H_
+#define BATON_BENCH_AARCH64_PROBE_H_
+
+#include <cstdint>
+
+#include "hal/aarch64/machine.h"
+#include "hal/interrupt.h"
+
+namespace bench {
+
+struct Probe {
+  /// Once, before anything is read.
+  static void start_counter() {
+    constexpr uint64_t kEnableAndReset = 1 << 0 | 1 << 2 | 1 << 6;  // PMCR_EL0: E, C, LC
+    constexpr uint64_t kCycles = uint64_t{1} << 31;
+    asm volatile(
+        "msr pmcr_el0, %0\n"
+        "msr pmccfiltr_el0, xzr\n"
+        "msr pmcntenset_el0, %1\n"
+        "isb"
+        :
+        : "r"(kEnableAndReset), "r"(kCycles));
+  }
+
+  /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
+  static void mark(uint64_t& slot) {
+    uint64_t count;
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]" : "=&r"(count) : "r"(&slot) : "memory");
+  }
+
+  static uint64_t read() {
+    uint64_t count;
+    asm volatile("mrs %0, pmccntr_el0" : "=r"(count) : : "memory");
+    return count;
+  }
+
+  /// Lets the device's interrupt in: once, after `start_cpu`.
+  static void start_device() {
+    constexpr uintptr_t kSetEnable = 0x1'0100;  // GICR_ISENABLER0 of the first core
+    *reinterpret_cast<volatile uint32_t*>(hal::aarch64::QemuVirt::kRedistributors + kSetEnable) =
+        uint32_t{1} << kLine;
+  }
+
+  /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
+  static void mark_and_raise(uint64_t& slot) {
+    constexpr uint64_t kSelf = uint64_t{kLine} << 24 | 1;  // the core with affinity 0.0.0.0
+    uint64_t count;
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\n msr s3_0_c12_c11_5, %2\n isb"
+                 : "=&r"(count)
+                 : "r"(&slot), "r"(kSelf)
+                 : "memory");
+  }
+
+  /// What `acknowledge` calls the device.
+  static constexpr hal::Cause kDevice = hal::Cause::device;
+
+ private:
+  static constexpr uint32_t kLine = 1;
+};
+
+}  // namespace bench
+
+#endif  // BATON_BENCH_AARCH64_PROBE_H_

@@ -1,0 +1,71 @@
+// What the kernels of the benchmarks have in common.
+
+#ifndef BATON_BENCH_IMAGES_KERNEL_H_
+#define BATON_BENCH_IMAGES_KERNEL_H_
+
+#include <cstdint>
+#include <expected>
+
+#include "bench/probe.h"
+#include "hal/hal.h"
+#include "hal/interrupt.h"
+#include "hal/native.h"
+#include "kernel_demo/kit.h"
+#include "sched/scheduler.h"
+
+namespace bench {
+
+/// A slice that no benchmark is long enough to use up.
+template <typename S>
+hal::Duration ten_milliseconds() {
+  return hal::to_ticks(10'000'000, S::Machine::ticks_per_second());
+}
+
+inline void must(std::expected<void, sched::SpawnError> spawned) {
+  if (!spawned) kit::panic("a spawn was refused", nullptr);
+}
+
+/// For kernels whose tasks never end.
+template <typename S>
+void no_sink(typename S::Task& task) {
+  kit::panic("a task has ended", task.name());
+}
+
+/// The instructions from `mark_and_raise` to a read after it, when the interrupt is not taken. It
+/// is taken before this returns. For a task, before anything is counted.
+template <typename S>
+uint64_t cost_of_trigger() {
+  const auto irq = S::Machine::mask();
+  uint64_t begin;
+  Probe::mark_and_raise(begin);
+  const uint64_t end = Probe::read();
+  S::Machine::unmask(irq);
+  return end - begin;
+}
+
+/// What every kernel's `baton_interrupt` does, with `device()` for the one device there is.
+template <typename S, typename Device>
+[[gnu::always_inline]] inline bool interrupt(uintptr_t source, hal::Cause device_cause,
+                                             Device device) {
+  typename S::Interrupt interrupt;
+  const hal::Interrupt what = S::Machine::acknowledge(source);
+  if (what.cause == device_cause) {
+    device();
+    if (what.cause == hal::Cause::device) S::Machine::complete(what);
+  } else if (what.cause == hal::Cause::timer) {
+    S::on_timer();
+  } else if (what.cause == hal::Cause::kick) {
+    S::on_kick();
+  }
+  return interrupt.leave();
+}
+
+/// The same without a device.
+template <typename S>
+bool interrupt(uintptr_t source) {
+  return interrupt<S>(source, hal::Cause::none, [] {});
+}
+
+}  // namespace bench
+
+#endif  // BATON_BENCH_IMAGES_KERNEL_H_

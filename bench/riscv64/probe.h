@@ -1,0 +1,51 @@
+// What a benchmark asks of riscv64 beyond hal: an instruction counter and a device to interrupt
+// with.
+//
+// Counter: `instret`, exact under QEMU's -icount; the firmware lets S-mode read it. Device: the
+// supervisor software interrupt, which needs no controller to be asked; the images that use it for
+// this send no kicks.
+
+#ifndef BATON_BENCH_RISCV64_PROBE_H_
+#define BATON_BENCH_RISCV64_PROBE_H_
+
+#include <cstdint>
+
+#include "hal/interrupt.h"
+
+namespace bench {
+
+struct Probe {
+  /// Once, before anything is read.
+  static void start_counter() {}
+
+  /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
+  static void mark(uint64_t& slot) {
+    uint64_t count;
+    asm volatile("rdinstret %0\n sd %0, 0(%1)" : "=&r"(count) : "r"(&slot) : "memory");
+  }
+
+  static uint64_t read() {
+    uint64_t count;
+    asm volatile("rdinstret %0" : "=r"(count) : : "memory");
+    return count;
+  }
+
+  /// Lets the device's interrupt in: once, after `start_cpu`, which has done it here.
+  static void start_device() {}
+
+  /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
+  static void mark_and_raise(uint64_t& slot) {
+    uint64_t count;
+    asm volatile("rdinstret %0\n sd %0, 0(%1)\n csrsi sip, 2"
+                 : "=&r"(count)
+                 : "r"(&slot)
+                 : "memory");
+  }
+
+  /// What `acknowledge` calls the device.
+  static constexpr hal::Cause kDevice = hal::Cause::kick;
+};
+
+}  // namespace bench
+
+#endif  // BATON_BENCH_RISCV64_PROBE_H_

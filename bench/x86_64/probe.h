@@ -1,0 +1,57 @@
+// What a benchmark asks of x86_64 beyond hal: an instruction counter and a device to interrupt
+// with.
+//
+// Counter: the time stamp counter, which under QEMU's -icount counts instructions. Device: an
+// inter-processor interrupt to itself on a vector that the machine knows nothing about.
+
+#ifndef BATON_BENCH_X86_64_PROBE_H_
+#define BATON_BENCH_X86_64_PROBE_H_
+
+#include <cstdint>
+
+#include "hal/interrupt.h"
+#include "hal/x86_64/machine.h"
+
+namespace bench {
+
+struct Probe {
+  /// Once, before anything is read.
+  static void start_counter() {}
+
+  /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
+  static void mark(uint64_t& slot) {
+    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)"
+                 :
+                 : "r"(&slot)
+                 : "eax", "edx", "memory");
+  }
+
+  static uint64_t read() {
+    uint32_t low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return uint64_t{high} << 32 | low;
+  }
+
+  /// Lets the device's interrupt in: nothing to do here.
+  static void start_device() {}
+
+  /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
+  static void mark_and_raise(uint64_t& slot) {
+    constexpr uintptr_t kCommand = hal::x86_64::Pc::kLocalApic + 0x300;
+    constexpr uint32_t kSelf = 1u << 18 | kVector;
+    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\n movl %2, (%1)"
+                 :
+                 : "r"(&slot), "r"(kCommand), "i"(kSelf)
+                 : "eax", "edx", "memory");
+  }
+
+  /// What `acknowledge` calls the device.
+  static constexpr hal::Cause kDevice = hal::Cause::device;
+
+ private:
+  static constexpr uint32_t kVector = hal::x86_64::kFirstVector + 2;
+};
+
+}  // namespace bench
+
+#endif  // BATON_BENCH_X86_64_PROBE_H_
