@@ -58,7 +58,7 @@ class Ring {
   /// Adds `entity`, which is in no ring, before all others.
   Links push_front(Entity& entity) {
     const Links links = push_back(entity);
-    front_ = &static_cast<Link&>(entity);
+    if (links == Links::intact) front_ = &static_cast<Link&>(entity);
     return links;
   }
 
