@@ -100,7 +100,7 @@ std::string printed(const char* format, ...) {
 
 std::string describe(const Record& record) {
   const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  const std::string until = record.a == never.ticks ? "never" : printed("%llu", number(record.a));
+  const std::string until = record.a >= never.ticks ? "never" : printed("%llu", number(record.a));
   switch (record.what) {
     case What::boot: return "boots";
     case What::start: return printed("start_cpu, number %llu", number(record.a));
@@ -402,14 +402,14 @@ struct World::Impl {
   // How many other CPUs want to run at or before `when`.
   uint64_t others_by(Instant when) const {
     return static_cast<uint64_t>(std::count_if(cpus.begin(), cpus.end(), [&](const Cpu& other) {
-      return &other != current && other.event() != never && other.event() <= when;
+      return &other != current && other.event() < never && other.event() <= when;
     }));
   }
 
   // Guest: this CPU's next event is set; returns when it has come.
   void until_event() {
     const Instant mine = event(*current);
-    if (mine <= limit && mine != never && others_by(mine) == 0) {
+    if (mine <= limit && mine < never && others_by(mine) == 0) {
       now = mine;
     } else {
       to_hub();
@@ -421,7 +421,7 @@ struct World::Impl {
     Instant first = never;
     uint64_t ties = 0;
     for (const Cpu& cpu : cpus) {
-      if (&cpu == excluded || cpu.event() == never) continue;
+      if (&cpu == excluded || cpu.event() >= never) continue;
       const Instant when = event(cpu);
       if (when < first) {
         first = when;
@@ -432,7 +432,7 @@ struct World::Impl {
     if (ties == 0) return nullptr;
     uint64_t chosen = choose(ties);
     for (Cpu& cpu : cpus) {
-      if (&cpu == excluded || cpu.event() == never || event(cpu) != first) continue;
+      if (&cpu == excluded || cpu.event() >= never || event(cpu) != first) continue;
       if (chosen-- == 0) return &cpu;
     }
     return nullptr;
@@ -716,7 +716,7 @@ void Machine::arm(Instant when) {
   impl.require(impl.cpu().masked, "arm: interrupts are not masked");
   impl.record(What::arm, when.ticks);
   ++impl.cpu().report.arms;
-  impl.cpu().armed = when;
+  impl.cpu().armed = when < never ? std::min(when, impl.now + impl.options.timer_reach) : never;
   impl.cpu().timer_taken = false;
 }
 

@@ -75,6 +75,8 @@ struct Options {
   /// What each machine call costs. Zero keeps all arithmetic exact; code that polls in a loop
   /// needs more, or time would stand still and nobody else would ever run.
   Duration call_cost = {};
+  /// How far ahead the timer's hardware can be set; armed farther, it interrupts early, after this.
+  Duration timer_reach = forever;
   /// From `kick` to its interrupt.
   Duration kick_latency = {};
   Wait wait = Wait::by_seed;
@@ -250,7 +252,14 @@ struct Machine {
   static Irq mask();
   static void unmask(Irq irq);
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument);
-  static void switch_to(Context& from, Context& to);
+  template <size_t kOffset>
+  static void switch_to(void* from, void* to) {
+    const auto context = [](void* object) {
+      return reinterpret_cast<Context*>(static_cast<std::byte*>(object) + kOffset);
+    };
+    switch_to(*context(from), *context(to));
+  }
+  static void switch_to(Context& from, Context& to);  // the same, for bare contexts
   static void wait();
   static void kick(CpuNumber cpu);
   [[noreturn]] static void panic(const char* rule, const char* task);

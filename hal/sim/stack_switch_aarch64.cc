@@ -3,15 +3,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "hal/aarch64/switch.h"
 #include "hal/sim/sanitizer.h"
 #include "hal/sim/stack_switch.h"
-
-extern "C" void baton_aarch64_switch(void** save_sp, void* load_sp);
 
 namespace hal::sim {
 namespace {
 
-// The frame of hal/aarch64/switch.S, lowest address first.
+// The frame of hal/aarch64/switch.h, lowest address first.
 struct Frame {
   uint64_t preserved[10];  // x19 to x28: all zero at the start
   uint64_t end_of_backtrace;
@@ -34,7 +33,7 @@ void* prepare_stack(std::span<std::byte> stack, void (*start)()) {
 // compiler save them on this stack and restore them from it.
 BATON_SIM_UNCHECKED void switch_stack(void** save, void* load) {
   asm volatile("" : : : "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15");
-  baton_aarch64_switch(save, load);
+  hal::aarch64::switch_stacks<0>(save, &load);
   asm volatile("" : : : "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15");
 }
 

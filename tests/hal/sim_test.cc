@@ -60,15 +60,11 @@ class Log {
           M::arm(never);
           lines.push_back("timer " + now);
           break;
-        case Cause::kick:
-          lines.push_back("kick " + now);
-          break;
+        case Cause::kick: lines.push_back("kick " + now); break;
         case Cause::device:
           lines.push_back("line " + std::to_string(interrupt.line) + " " + now);
           break;
-        case Cause::none:
-          ADD_FAILURE() << "an interrupt without a cause";
-          break;
+        case Cause::none: ADD_FAILURE() << "an interrupt without a cause"; break;
       }
       return false;
     };
@@ -535,6 +531,40 @@ TEST(Timer, ArmReplacesAndNeverSilences) {
   EXPECT_EQ(log.lines, Lines{"timer 20"});
   EXPECT_EQ(world.report(0).arms, 5u);  // one of them by the handler
   EXPECT_EQ(world.report(0).armed, never);
+}
+
+TEST(Timer, SilencesForEveryInstantThatIsNoDeadline) {
+  World world({.timer_reach = ticks(100)});
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    for (const Instant no_deadline : {never, Instant{UINT64_MAX}}) {
+      M::arm(at(20));
+      M::arm(no_deadline);
+      M::wait();
+    }
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(world.now(), at(1));
+}
+
+TEST(Timer, InterruptsEarlyWhereItsHardwareReachesNoFarther) {
+  Log log;
+  World world({.timer_reach = ticks(100), .interrupt = log.handler()});
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    M::spend(ticks(10));
+    M::arm(at(1000));
+    M::unmask(M::kUnmasked);
+    M::spend(ticks(500));
+    M::mask();
+    M::arm(at(600));
+    M::unmask(M::kUnmasked);
+    M::spend(ticks(500));
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, (Lines{"timer 111", "timer 600"}));
 }
 
 TEST(Timer, IsOneForEachCpu) {
