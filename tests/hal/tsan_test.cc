@@ -11,6 +11,9 @@
 #include "hal/sim/sim.h"
 
 namespace hal::sim {
+
+int data;  // visible to the linker, so that no store to it is optimised away
+
 namespace {
 
 using M = Machine;
@@ -35,7 +38,6 @@ void run_on_two(bool find_races, std::function<void()> first, std::function<void
   EXPECT_EQ(world.run(), End::quiet);
 }
 
-int data;
 std::atomic<bool> ready;
 
 // A macro, because EXPECT_EXIT wants its statement in the test's own line.
