@@ -97,11 +97,13 @@ concept Machine =
       { M::make_context(stack, entry, argument) } -> std::same_as<typename M::Context>;
       { M::kContextBytes } -> std::convertible_to<size_t>;
     } &&
-    // switch_to(from, to): masked, and returns masked, when somebody switches to `from` again.
-    // Saves what the ABI preserves across a call and nothing else, on the stack of `from`, then
-    // loads `to`. A compiler barrier.
-    requires(typename M::Context& from, typename M::Context& to) {
-      { M::switch_to(from, to) } -> std::same_as<void>;
+    // switch_to<kOffset>(from, to): masked, and returns masked, when somebody switches to `from`
+    // again. Saves what the ABI preserves across a call and nothing else, on the stack of `from`,
+    // then loads `to`. A compiler barrier. `from` and `to` are objects (tasks) with a `Context`
+    // `kOffset` bytes into them: the objects' addresses are at hand where this is called, and the
+    // offset costs nothing in a load, so no address has to be computed.
+    requires(void* from, void* to) {
+      { M::template switch_to<0>(from, to) } -> std::same_as<void>;
     } &&
     // wait(): masked, on an idle CPU. Sleeps until an interrupt is pending, and returns masked or
     // having taken it; an interrupt that arrived after `mask` ends the wait at once, so there is

@@ -40,22 +40,42 @@ inline constexpr Requests kill = 1 << 3;    ///< tell it to finish
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
 inline constexpr CpuNumber kNoOwner = 0xffff;
 
-/// One value of a task's word.
-struct Ownership {
-  uint32_t generation = 0;  ///< counts the lives of the task
-  CpuNumber owner = kNoOwner;
-  Requests pending = request::none;
+/// One value of a task's word: generation (32 bits), owner (16), requests (16).
+class Ownership {
+ public:
+  /// Of a task that has not lived yet.
+  constexpr Ownership() = default;
+  constexpr Ownership(uint32_t generation, CpuNumber owner, Requests pending)
+      : word_(uint64_t{generation} << 32 | uint64_t{owner} << 16 | pending) {}
+  explicit constexpr Ownership(uint64_t word) : word_(word) {}
+
+  /// Counts the lives of the task.
+  constexpr uint32_t generation() const { return static_cast<uint32_t>(word_ >> 32); }
+  constexpr CpuNumber owner() const { return static_cast<CpuNumber>(word_ >> 16); }
+  constexpr Requests pending() const { return static_cast<Requests>(word_); }
+  constexpr uint64_t word() const { return word_; }
+
+  /// Whether some CPU owns it.
+  constexpr bool is_alive() const { return owner() != kNoOwner; }
+
+  /// The same life with another owner, or other requests.
+  constexpr Ownership with_owner(CpuNumber owner) const {
+    return Ownership((word_ & ~(uint64_t{0xffff} << 16)) | uint64_t{owner} << 16);
+  }
+  constexpr Ownership with_pending(Requests pending) const {
+    return Ownership((word_ & ~uint64_t{0xffff}) | pending);
+  }
+
+  /// What comes after this life: nobody's, and late requests no longer fit.
+  constexpr Ownership after_death() const {
+    constexpr uint64_t kLife = ~uint64_t{0} >> 32;
+    return Ownership(((word_ | kLife) + 1) | Ownership().word_);
+  }
 
   friend constexpr bool operator==(const Ownership&, const Ownership&) = default;
 
-  constexpr uint64_t pack() const {
-    return uint64_t{generation} << 32 | uint64_t{owner} << 16 | pending;
-  }
-  static constexpr Ownership unpack(uint64_t word) {
-    return {.generation = static_cast<uint32_t>(word >> 32),
-            .owner = static_cast<CpuNumber>(word >> 16),
-            .pending = static_cast<Requests>(word)};
-  }
+ private:
+  uint64_t word_ = uint64_t{kNoOwner} << 16;
 };
 
 /// What a task inherits to be posted: its word, and its place in the one mailbox it may be in.
@@ -63,7 +83,7 @@ class Postable {
  public:
   /// The word as it is now; stale as soon as it is read unless the reader is the owner.
   Ownership ownership(std::memory_order order = std::memory_order_relaxed) const {
-    return Ownership::unpack(word_.load(order));
+    return Ownership(word_.load(order));
   }
 
   /// Whether `owner` may touch it without a request: it owns it and nothing is pending. The test
@@ -78,8 +98,8 @@ class Postable {
   Ownership post(Requests requests, uint32_t generation) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
-      const Ownership before = Ownership::unpack(word);
-      if (before.generation != generation || before.owner == kNoOwner) return before;
+      const Ownership before(word);
+      if (before.generation() != generation || !before.is_alive()) return before;
       // Even a request that is already there is written again: the release half is what makes the
       // poster's earlier stores visible to whoever takes the request.
       if (word_.compare_exchange_weak(word, word | requests, std::memory_order_acq_rel,
@@ -91,21 +111,21 @@ class Postable {
 
   /// Goes from exactly `from` to `to`; false if it was anything else.
   bool change(Ownership from, Ownership to) {
-    uint64_t word = from.pack();
-    return word_.compare_exchange_strong(word, to.pack(), std::memory_order_acq_rel,
+    uint64_t word = from.word();
+    return word_.compare_exchange_strong(word, to.word(), std::memory_order_acq_rel,
                                          std::memory_order_relaxed);
   }
 
   /// The drainer's step: takes all requests and sets the word to `to`.
   Requests take(Ownership to) {
-    return Ownership::unpack(word_.exchange(to.pack(), std::memory_order_acq_rel)).pending;
+    return Ownership(word_.exchange(to.word(), std::memory_order_acq_rel)).pending();
   }
 
  private:
   friend class Mailbox;
   friend class PostQueue;
 
-  std::atomic<uint64_t> word_{Ownership{}.pack()};
+  std::atomic<uint64_t> word_{Ownership().word()};
   Postable* next_ = nullptr;
 };
 

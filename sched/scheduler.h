@@ -105,15 +105,15 @@ class Scheduler : private Mechanism {
    private:
     friend Scheduler;
 
-    // Ordered by how often a switch needs them.
-    Task* current_ = nullptr;
-    uint16_t locked_ = 0;  // guards alive + kInInterrupt for each interrupt under way
-    Due due_ = Due::nothing;
+    // Ordered by how often a switch needs them, neighbours that are used together side by side.
     Instant until_ = never;  // when the policy must be asked again
-    // Below this an `until` takes the slow path of `choose`: the instant that the timer is armed
+    Task* current_ = nullptr;
+    // Below this an `until` takes the slow path of a yield: the instant that the timer is armed
     // for, or `kLocked` while a guard is alive. One compare for both.
     Instant floor_ = never;
     Instant armed_ = never;  // what the timer is set to: at most `until_`
+    uint16_t locked_ = 0;    // guards alive + kInInterrupt for each interrupt under way
+    Due due_ = Due::nothing;
     Counter voluntary_;
     Counter involuntary_;
     Counter preemptions_;
@@ -144,7 +144,8 @@ class Scheduler : private Mechanism {
       const Irq irq = M::mask();
       Cpu& cpu = here();
       if constexpr (kOptions.debug_checks) {
-        if (cpu.locked_ % kInInterrupt == kInInterrupt - 1) stop("guards nest too deep", cpu);
+        if (cpu.locked_ % kInInterrupt == kInInterrupt - 1)
+          stop("guards nest too deep", *cpu.current_);
       }
       ++cpu.locked_;
       cpu.floor_ = kLocked;
@@ -177,10 +178,10 @@ class Scheduler : private Mechanism {
   /// Makes this the CPU number `number`, with `cpus[number]` as its block. Once on each CPU,
   /// masked, with the same array and sink on all. From here on tasks may be spawned on it; none
   /// runs before `run`.
-  static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
+  [[clang::minsize]] static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
 
   /// Runs tasks for ever; this stack becomes the idle task's.
-  [[noreturn]] static void run();
+  [[noreturn, clang::minsize]] static void run();
 
   /// Makes `task` ready on this CPU: `entry(argument)` on `stack`, unmasked, and `exit` when it
   /// returns. It may run before this returns, if its policy has it preempt the caller.
@@ -192,10 +193,9 @@ class Scheduler : private Mechanism {
 
   /// The same on CPU `cpu`, which gets it by mail unless it is this one. There the policy may
   /// refuse the attributes only when the task arrives: then the sink gets it.
-  static std::expected<void, SpawnError> spawn_on(CpuNumber cpu, Task& task,
-                                                  std::span<std::byte> stack, hal::Entry entry,
-                                                  void* argument,
-                                                  const Attributes& attributes = {});
+  [[clang::minsize]] static std::expected<void, SpawnError> spawn_on(
+      CpuNumber cpu, Task& task, std::span<std::byte> stack, hal::Entry entry, void* argument,
+      const Attributes& attributes = {});
 
   /// Lets others of the same rank run first. Returns at once if there are none.
   static void yield() {
@@ -217,7 +217,7 @@ class Scheduler : private Mechanism {
   }
 
   /// Ends this task. Its memory and stack reach the sink.
-  [[noreturn]] static void exit();
+  [[noreturn, clang::minsize]] static void exit();
 
   /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
   /// ignored and counted. Everything the caller stored before is visible to the task after.
@@ -310,17 +310,14 @@ class Scheduler : private Mechanism {
     void* argument;
   };
 
-  [[noreturn, gnu::cold, gnu::noinline]] static void stop(const char* rule, const char* task) {
-    M::panic(rule, task);
+  [[noreturn, gnu::cold, gnu::noinline]] static void stop(const char* rule, const Task& task) {
+    M::panic(rule, task.name());
     __builtin_unreachable();
-  }
-  [[noreturn]] static void stop(const char* rule, const Cpu& cpu) {
-    stop(rule, cpu.current_->name());
   }
 
   static void require(Links links, const Task& task) {
     if (links == Links::corrupt) [[unlikely]]
-      stop("corrupted queue link", task.name());
+      stop("corrupted queue link", task);
   }
 
   static void set_state(Task& task, State to) {
@@ -328,7 +325,7 @@ class Scheduler : private Mechanism {
       const State stored = task.stored_state();
       // A ready task that blocks or finishes is the running one.
       const State from = stored == State::ready && to != State::ready ? State::running : stored;
-      if (!is_legal(from, to)) stop("illegal change of state", task.name());
+      if (!is_legal(from, to)) stop("illegal change of state", task);
     }
     task.state_.store(to, std::memory_order_relaxed);
   }
@@ -336,7 +333,7 @@ class Scheduler : private Mechanism {
   static void enter_task([[maybe_unused]] const char* rule) {
     const Irq irq = M::mask();
     if constexpr (kOptions.debug_checks) {
-      if (irq != M::kUnmasked) stop(rule, here());
+      if (irq != M::kUnmasked) stop(rule, *here().current_);
     }
   }
 
@@ -349,25 +346,31 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void yield_masked();
   [[gnu::noinline]] static void park_masked();
   [[gnu::noinline]] static void wake_masked(Task& task, bool may_switch);
-  [[gnu::noinline]] static void request_masked(Task& task, Requests requests, bool may_switch);
+  [[gnu::noinline, clang::minsize]] static void request_masked(Task& task, Requests requests,
+                                                               bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
-  static bool retune_masked(Task& task, const Attributes& attributes, bool may_switch);
+  [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
+                                                              const Attributes& attributes,
+                                                              bool may_switch);
 
   // What becomes of one task of this CPU.
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
+  [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static void contend(Cpu& cpu, Task& task, Instant now);
   static void wake_private(Cpu& cpu, Task& task);
   static void kill_private(Cpu& cpu, Task& task);
-  static bool retune_private(Cpu& cpu, Task& task, const Attributes& attributes);
+  [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
+                                                               const Attributes& attributes);
   static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
   static void retire(Cpu& cpu, Task& task);
 
-  // Requests and mail.
+  // Requests and mail: the seldom paths, compiled for size.
   static bool may_touch(const Cpu& cpu, Ownership seen);
-  static void post(Cpu& cpu, Task& task, Ownership seen, Requests requests);
-  static void send(CpuNumber to, Cpu& cpu, Task& task);
-  static bool next_mail(Cpu& cpu);
-  static void handle(Cpu& cpu, Task& task, Requests requests);
+  [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, Ownership seen,
+                                                     Requests requests);
+  [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
+  [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
 
   // Turns.
   static void set_due(Cpu& cpu, Due due);
@@ -375,7 +378,8 @@ class Scheduler : private Mechanism {
   static void arm(Cpu& cpu, Instant when);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);
-  [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant now);
+  [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
+                                                    Instant now);
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
   [[noreturn]] static void begin(void* start);

@@ -38,9 +38,10 @@ auto Scheduler<M, P, kOptions>::pick(Cpu& cpu, Instant now) -> Pick {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, Instant now) {
+void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
+                                               Instant now) {
   if (!from.canary_is_intact()) [[unlikely]]
-    stop("stack overflow", from.name());
+    stop("stack overflow", from);
   from.run_.stop(now);
   to.run_.start(now);
   if constexpr (kOptions.latency) {
@@ -51,8 +52,9 @@ void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, I
       cpu.latency_.histogram.add(wait);
     }
   }
+  cpu.until_ = until;
   cpu.current_ = &to;
-  M::switch_to(from.context_, to.context_);
+  M::template switch_to<Task::context_offset()>(&from, &to);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -61,7 +63,7 @@ void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant unt
   if (cpu.floor_ == kLocked) [[unlikely]]
     stop_locked(cpu);
   ask_by(cpu, until);
-  if (&to != &from) switch_between(cpu, from, to, now);
+  if (&to != &from) switch_between(cpu, from, to, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -70,21 +72,21 @@ void Scheduler<M, P, kOptions>::yield_masked() {
   // interrupt a debug build has stopped it already: interrupts are masked there.
   Cpu& cpu = here();
   Task& self = *cpu.current_;
+  const Instant floor = cpu.floor_;  // early, beside `current_`: one load for the two
   const Instant now = M::now();
   require(cpu.policy_.put_back(self, Pause::yielded, now), self);
   const auto [next, until] = pick(cpu, now);
   if (&next == &self) {
-    if (until < cpu.floor_) [[unlikely]]
+    if (until < floor) [[unlikely]]
       return switch_or_stay(self, self, until, now);
     cpu.until_ = until;
     return;
   }
   self.voluntary_.add();
   cpu.voluntary_.add();
-  if (until < cpu.floor_) [[unlikely]]
+  if (until < floor) [[unlikely]]
     return switch_or_stay(self, next, until, now);
-  cpu.until_ = until;
-  switch_between(cpu, self, next, now);
+  switch_between(cpu, self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -122,8 +124,8 @@ void Scheduler<M, P, kOptions>::exit() {
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
   cpu.locked_ = 1;
-  switch_between(cpu, self, cpu.idle_, now);
-  stop("a finished task runs", self.name());
+  switch_or_stay(self, cpu.idle_, cpu.until_, now);
+  stop("a finished task runs", self);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -140,8 +142,7 @@ void Scheduler<M, P, kOptions>::preempt() {
   }
   if (!cpu.retired_.empty()) [[unlikely]] {
     cpu.locked_ = 1;
-    if (!is_idle) switch_between(cpu, self, cpu.idle_, now);
-    return;
+    return switch_or_stay(self, cpu.idle_, cpu.until_, now);
   }
   const auto [next, until] = pick(cpu, now);
   if (!is_idle && &next != &self) {
@@ -201,8 +202,17 @@ void Scheduler<M, P, kOptions>::make_ready(Cpu& cpu, Task& task, Enter why, Inst
   set_state(task, State::ready);
   task.runnable_.start(now);
   if constexpr (kOptions.latency) task.latency_.ready_since = now;
+  queue(cpu, task, why, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant now) {
   require(cpu.policy_.enqueue(task, why, now), task);
-  contend(cpu, task, now);
+  if (&task == cpu.current_) {
+    set_due(cpu, Due::requeued);
+  } else {
+    contend(cpu, task, now);
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -237,12 +247,7 @@ bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attri
   const Instant now = M::now();
   require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
   const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
-  require(cpu.policy_.enqueue(task, Enter::retuned, now), task);
-  if (&task == cpu.current_) {
-    set_due(cpu, Due::requeued);
-  } else {
-    contend(cpu, task, now);
-  }
+  queue(cpu, task, Enter::retuned, now);
   return admitted;
 }
 
@@ -258,8 +263,8 @@ void Scheduler<M, P, kOptions>::retire(Cpu& cpu, Task& task) {
   // With a request pending the task is in a mailbox, or on its way there: this CPU will find it
   // there, and retire it then (`next_mail`).
   const Ownership seen = task.ownership();
-  const Ownership nobody{.generation = seen.generation + 1};
-  if (seen.owner == cpu.number && seen.pending == request::none && task.change(seen, nobody)) {
+  if (seen.owner() == cpu.number && seen.pending() == request::none &&
+      task.change(seen, seen.after_death())) {
     cpu.retired_.push_front(task);
   }
 }
@@ -268,7 +273,7 @@ void Scheduler<M, P, kOptions>::retire(Cpu& cpu, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
-  return seen.owner == cpu.number && (seen.pending & request::arrive) == 0;
+  return seen.owner() == cpu.number && (seen.pending() & request::arrive) == 0;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -295,7 +300,7 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
                                               bool may_switch) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
-  if (seen.owner == kNoOwner) return false;
+  if (!seen.is_alive()) return false;
   if (!may_touch(cpu, seen)) {
     task.new_attributes_.store(attributes, std::memory_order_relaxed);
     post(cpu, task, seen, request::retune);
@@ -308,20 +313,20 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Requests requests) {
-  const Ownership before = task.post(requests, seen.generation);
-  if (before.generation != seen.generation || before.owner == kNoOwner) {
+  const Ownership before = task.post(requests, seen.generation());
+  if (before.generation() != seen.generation() || !before.is_alive()) {
     cpu.stale_.add();
-  } else if (before.pending == request::none) {
-    send(before.owner, cpu, task);
+  } else if (before.pending() == request::none) {
+    send(before.owner(), task);
   }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::send(CpuNumber to, Cpu& cpu, Task& task) {
-  switch (cpu.cpus_[to].mailbox_.push(task)) {
+void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
+  switch (here().cpus_[to].mailbox_.push(task)) {
     case Mailbox::Pushed::quiet: return;
     case Mailbox::Pushed::kick: return M::kick(to);
-    case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task.name());
+    case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task);
   }
 }
 
@@ -345,16 +350,13 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
     if (!cpu.reversing_.empty()) return true;
   }
   Task& task = static_cast<Task&>(*cpu.inbox_.pop_front());
-  Ownership after = task.ownership();
-  after.pending = request::none;
-  if (task.stored_state() == State::finished && !(task.ownership().pending & request::arrive)) {
-    ++after.generation;
-    after.owner = kNoOwner;
-    task.take(after);
+  const Ownership seen = task.ownership();
+  if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
+    task.take(seen.after_death());
     cpu.retired_.push_front(task);
     set_due(cpu, Due::preemption);  // so that `preempt` lets the idle task hand it back
   } else {
-    handle(cpu, task, task.take(after));
+    handle(cpu, task, task.take(seen.with_pending(request::none)));
   }
   return true;
 }
@@ -440,12 +442,10 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
                                          hal::Entry entry, void* argument,
                                          const Attributes& attributes)
     -> std::expected<void, SpawnError> {
-  const Irq irq_at_entry = M::mask();
+  // Unmasked: these are the same on every CPU, and "this CPU" may as well be the one before.
   Cpu* const cpus = here().cpus_;
-  const size_t count = here().count_;
   if (to == kThisCpu) to = here().number;
-  M::unmask(irq_at_entry);
-  if (to >= count || !cpus[to].mailbox_.is_open()) {
+  if (to >= here().count_ || !cpus[to].mailbox_.is_open()) {
     return std::unexpected(SpawnError::cpu_not_started);
   }
 
@@ -461,8 +461,8 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
 
   // From here to `take` others may post, but their requests travel with the arrival.
   const Ownership free = task.ownership(std::memory_order_acquire);
-  const Ownership arriving{.generation = free.generation, .owner = to, .pending = request::arrive};
-  if (free.owner != kNoOwner || !task.change(free, arriving)) {
+  const Ownership mine = free.with_owner(to);
+  if (free.is_alive() || !task.change(free, mine.with_pending(request::arrive))) {
     return std::unexpected(SpawnError::already_spawned);
   }
   Start* const start = reinterpret_cast<Start*>(high);
@@ -475,13 +475,12 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   const Irq irq = M::mask();
   Cpu& cpu = here();
   if (cpu.number != to) {
-    send(to, cpu, task);
+    send(to, task);
   } else if (!admit(cpu, task, attributes)) {
-    task.take({.generation = free.generation + 1});
+    task.take(free.after_death());
     M::unmask(irq);
     return std::unexpected(SpawnError::bad_attributes);
   } else {
-    const Ownership mine{.generation = free.generation, .owner = to};
     handle(cpu, task, task.take(mine) & ~request::arrive);
     honour(cpu, irq == M::kUnmasked);
   }
@@ -501,7 +500,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::stop_locked(const Cpu& cpu) {
   stop(cpu.locked_ >= kInInterrupt ? "yield, park or exit in an interrupt"
                                    : "yield, park or exit while a guard forbids rescheduling",
-       cpu);
+       *cpu.current_);
 }
 
 // ---- Statistics -----------------------------------------------------------------------------
@@ -517,7 +516,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .involuntary = task.involuntary_.read(),
           .preemptions = task.preemptions_.read(),
           .wakes = task.wakes_.read(),
-          .cpu = task.ownership().owner};
+          .cpu = task.ownership().owner()};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -115,6 +115,14 @@ class Task : public P::Entity, public Postable {
   template <hal::Machine, Policy, Options>
   friend class Scheduler;
 
+  // For the machine's switch.
+  static constexpr size_t context_offset() {
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winvalid-offsetof"  // no virtual base: the offset is a constant
+    return offsetof(Task, context_);
+#pragma clang diagnostic pop
+  }
+
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
 
   // Everything of an earlier life is forgotten.

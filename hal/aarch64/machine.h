@@ -14,12 +14,11 @@
 #include <cstdint>
 #include <span>
 
+#include "hal/aarch64/switch.h"
 #include "hal/hal.h"
 #include "hal/interrupt.h"
 
 extern "C" {
-/// switch.S. Saves x19 to x30 and sp for `*save_sp`, loads them from `load_sp`.
-void baton_aarch64_switch(void** save_sp, void* load_sp);
 /// first_entry.S. Where a new task's first switch ends up; not callable.
 void baton_aarch64_first_entry();
 /// interrupt.S. The entry for interrupts in kernel mode: the kernel's IRQ vector leads here.
@@ -117,7 +116,7 @@ class Machine {
   }
 
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
-    // The frame that `baton_aarch64_switch` loads: x19, x20, … x30.
+    // The frame that `switch_stacks` loads: x19, x20, … x30.
     auto* const frame = reinterpret_cast<uint64_t*>(stack.data() + stack.size()) - kSavedRegisters;
     for (size_t i = 0; i < kSavedRegisters; ++i) frame[i] = 0;
     frame[0] = reinterpret_cast<uint64_t>(entry);
@@ -126,7 +125,10 @@ class Machine {
     return {frame};
   }
 
-  static void switch_to(Context& from, Context& to) { baton_aarch64_switch(&from.sp, to.sp); }
+  template <size_t kOffset>
+  static void switch_to(void* from, void* to) {
+    switch_stacks<kOffset + offsetof(Context, sp)>(from, to);
+  }
 
   // WFI wakes for a pending interrupt even while PSTATE.I masks it.
   static void wait() { asm volatile("dsb sy\n wfi" : : : "memory"); }

@@ -17,10 +17,9 @@
 
 #include "hal/hal.h"
 #include "hal/interrupt.h"
+#include "hal/riscv64/switch.h"
 
 extern "C" {
-/// switch.S. Saves ra, sp, s0 to s11 for `*save_sp`, loads them from `load_sp`.
-void baton_riscv64_switch(void** save_sp, void* load_sp);
 /// first_entry.S. Where a new task's first switch ends up; not callable.
 void baton_riscv64_first_entry();
 /// interrupt.S. The entry for interrupts in kernel mode: the kernel's `stvec` vectors lead here.
@@ -99,7 +98,7 @@ class Machine {
   static void unmask(Irq irq) { asm volatile("csrs sstatus, %0" : : "rK"(irq.sie) : "memory"); }
 
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
-    // The frame that `baton_riscv64_switch` loads, just below the stack pointer.
+    // The frame that `switch_stacks` loads, just below the stack pointer.
     auto* const top = reinterpret_cast<uintptr_t*>(stack.data() + stack.size());
     for (size_t i = 1; i <= kSavedRegisters; ++i) top[-static_cast<ptrdiff_t>(i)] = 0;
     top[-1] = reinterpret_cast<uintptr_t>(&baton_riscv64_first_entry);  // ra
@@ -108,7 +107,10 @@ class Machine {
     return {top};
   }
 
-  static void switch_to(Context& from, Context& to) { baton_riscv64_switch(&from.sp, to.sp); }
+  template <size_t kOffset>
+  static void switch_to(void* from, void* to) {
+    switch_stacks<kOffset + offsetof(Context, sp)>(from, to);
+  }
 
   // WFI wakes for a pending interrupt even while sstatus.SIE masks it.
   static void wait() { asm volatile("wfi" : : : "memory"); }
@@ -118,9 +120,7 @@ class Machine {
     if (cpu == self.number) {
       asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory");
     } else {
-      // The firmware's store to the other hart must come after ours to memory.
-      asm volatile("fence rw, rw" : : : "memory");
-      sbi_call(kSbiIpi, 0, 1, self.harts[cpu]);
+      kick_hart(self.harts[cpu]);
     }
   }
 
@@ -147,6 +147,12 @@ class Machine {
   static void complete(Interrupt) {}
 
  private:
+  [[gnu::noinline]] static void kick_hart(uintptr_t hart) {
+    // The firmware's store to the other hart must come after ours to memory.
+    asm volatile("fence rw, rw" : : : "memory");
+    sbi_call(kSbiIpi, 0, 1, hart);
+  }
+
   static void sbi_call(uintptr_t extension, uintptr_t function, uintptr_t first, uintptr_t second) {
     register uintptr_t a0 asm("a0") = first;
     register uintptr_t a1 asm("a1") = second;

@@ -51,7 +51,7 @@ class Machine {
 
  public:
   struct Local : LocalBase {
-    Local* self = nullptr;
+    Local* self = nullptr;  ///< one pointer in, behind `LocalBase`; `local` relies on it
     uint64_t clock_hz = 0;
     uint64_t timer_per_tick = 0;  ///< APIC timer counts a tick, in 2^-32
     /// The APIC id of each CPU number, for kicks; the kernel sets it before a second CPU starts.
@@ -74,6 +74,7 @@ class Machine {
   static void start_cpu(Local& local, CpuNumber number) {
     local.number = number;
     local.self = &local;
+    static_assert(sizeof(LocalBase) <= sizeof(Local*));
     const auto base = reinterpret_cast<uintptr_t>(&local);
     asm volatile("wrmsr"
                  :
@@ -88,13 +89,12 @@ class Machine {
                                       [] { return ~uint32_t{0} - apic(kCurrent); });
     apic(kInitial) = 0;
     local.clock_hz = rates.clock_hz;
-    local.timer_per_tick = static_cast<uint64_t>(
-        (static_cast<unsigned __int128>(rates.timer_hz) << 32) / rates.clock_hz);
+    local.timer_per_tick = (rates.timer_hz << 32) / rates.clock_hz;  // below 2^32 Hz
   }
 
   static Local* local() {
     Local* local;
-    asm volatile("mov %%gs:%c1, %0" : "=r"(local) : "i"(offsetof(Local, self)));
+    asm volatile("mov %%gs:%c1, %0" : "=r"(local) : "i"(sizeof(LocalBase*)));  // its `self`
     return local;
   }
 
@@ -135,7 +135,13 @@ class Machine {
     return {frame};
   }
 
-  static void switch_to(Context& from, Context& to) { baton_x86_64_switch(&from.sp, to.sp); }
+  template <size_t kOffset>
+  static void switch_to(void* from, void* to) {
+    const auto context = [](void* object) {
+      return reinterpret_cast<Context*>(static_cast<std::byte*>(object) + kOffset);
+    };
+    baton_x86_64_switch(&context(from)->sp, context(to)->sp);
+  }
 
   // STI takes effect after the next instruction: nothing can come between it and HLT.
   static void wait() { asm volatile("sti\n hlt\n cli" : : : "memory"); }

@@ -18,19 +18,19 @@ class LevelSet {
   constexpr bool empty() const { return groups_ == 0; }
 
   constexpr void insert(uint8_t number) {
-    bits_[number / 16] |= static_cast<uint16_t>(1 << number % 16);
-    groups_ |= static_cast<uint16_t>(1 << number / 16);
+    bits_[number / 16] |= uint32_t{1} << number % 16;
+    groups_ |= uint32_t{1} << number / 16;
   }
 
+  /// Takes out a number that is in it.
   constexpr void erase(uint8_t number) {
-    uint16_t& bits = bits_[number / 16];
-    bits &= static_cast<uint16_t>(~(1 << number % 16));
-    if (bits == 0) groups_ &= static_cast<uint16_t>(~(1 << number / 16));
+    bits_[number / 16] ^= uint32_t{1} << number % 16;
+    if (bits_[number / 16] == 0) groups_ ^= uint32_t{1} << number / 16;
   }
 
   /// The largest number in the set, which must not be empty.
   constexpr uint8_t highest() const {
-    const uint8_t group = top_bit(groups_);
+    const uint32_t group = top_bit(groups_);
     return static_cast<uint8_t>(group * 16 + top_bit(bits_[group]));
   }
 
@@ -45,12 +45,13 @@ class LevelSet {
     return table;
   }();
 
-  static constexpr uint8_t top_bit(uint16_t bits) {
-    return bits >= 256 ? static_cast<uint8_t>(8 + kTopBit[bits / 256]) : kTopBit[bits];
+  static constexpr uint32_t top_bit(uint32_t bits) {
+    return bits >= 256 ? 8u + kTopBit[bits / 256] : kTopBit[bits];
   }
 
-  uint16_t groups_ = 0;
-  std::array<uint16_t, 16> bits_{};
+  // Sixteen bits in use of each; wider words spare the masking.
+  uint32_t groups_ = 0;
+  std::array<uint32_t, 16> bits_{};
 };
 
 }  // namespace sched
