@@ -82,24 +82,37 @@ def _cc_build_failure_test_impl(ctx):
     )
     return [DefaultInfo(executable = script, runfiles = ctx.runfiles(files = [log]))]
 
-cc_build_failure_test = rule(
+_cc_build_failure_test = rule(
     implementation = _cc_build_failure_test_impl,
     attrs = {
-        "copts": attr.string_list(doc = "As of cc_library."),
-        "deps": attr.label_list(providers = [CcInfo], doc = "As of cc_library."),
-        "expect_error": attr.string(
-            mandatory = True,
-            doc = "An extended regular expression that a line of the compiler's message must match.",
-        ),
-        "src": attr.label(mandatory = True, allow_single_file = [".cc"], doc = "What must not compile."),
-        "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
+        "copts": attr.string_list(),
+        "deps": attr.label_list(providers = [CcInfo]),
+        "expect_error": attr.string(mandatory = True),
+        "src": attr.label(mandatory = True, allow_single_file = [".cc"]),
     },
     fragments = ["cpp"],
     test = True,
     toolchains = use_cc_toolchain(),
-    doc = """Passes only if compiling `src` fails with a message that matches `expect_error`.
+    doc = "See cc_build_failure_test below.",
+)
+
+def cc_build_failure_test(name, src, expect_error, **kwargs):
+    """Passes only if compiling `src` fails with a message that matches `expect_error`.
 
     The compiler is the one of the build's platform with the flags that a cc_library would get, so the same
     source with the mistake taken out compiles. The expected message keeps the test from passing for another
-    mistake.""",
-)
+    mistake.
+
+    Args:
+      name: the target.
+      src: what must not compile.
+      expect_error: an extended regular expression that a line of the compiler's message must match.
+      **kwargs: deps and copts as of cc_library, and what every test takes.
+    """
+    _cc_build_failure_test(
+        name = name,
+        src = src,
+        expect_error = expect_error,
+        size = kwargs.pop("size", "small"),
+        **kwargs
+    )
