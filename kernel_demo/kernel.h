@@ -1,0 +1,216 @@
+// The kernel around a scheduler: a static pool of tasks and stacks, the sink that gives them back,
+// interrupts, and what a panic wants to know. The same code under every policy: `Kernel<Policy>`
+// changes one alias.
+
+#ifndef BATON_KERNEL_DEMO_KERNEL_H_
+#define BATON_KERNEL_DEMO_KERNEL_H_
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "kernel_demo/kit.h"
+#include "kernel_demo/machine.h"
+#include "kernel_demo/policies.h"
+#include "kernel_demo/stacks.h"
+#include "kernel_demo/stage.h"
+#include "kernel_demo/text.h"
+#include "sched/scheduler.h"
+
+namespace demo {
+
+/// `text` of a refused spawn.
+constexpr const char* to_string(sched::SpawnError error) {
+  switch (error) {
+    case sched::SpawnError::already_spawned: return "the task lives already";
+    case sched::SpawnError::stack_too_small: return "the stack is too small";
+    case sched::SpawnError::bad_attributes: return "the policy refuses these attributes";
+    case sched::SpawnError::cpu_not_started: return "there is no such CPU";
+  }
+  return "unknown error";
+}
+
+constexpr const char* to_string(sched::State state) {
+  switch (state) {
+    case sched::State::fresh: return "fresh";
+    case sched::State::ready: return "ready";
+    case sched::State::running: return "running";
+    case sched::State::blocked: return "blocked";
+    case sched::State::finished: return "finished";
+  }
+  return "unknown state";
+}
+
+/// Everything is static: there is one CPU, and a `Kernel` has it while it is the stage.
+template <sched::Policy P>
+class Kernel {
+ public:
+  // The one alias that changes.
+  using S = sched::Scheduler<Machine, P, sched::Options{.latency = true}>;
+  using Task = typename S::Task;
+  using Attributes = typename S::Attributes;
+  using Traits = PolicyTraits<P>;
+
+  /// Starts this scheduler from nothing, with one task, `main`, above all others. On a stack that
+  /// becomes the idle task's: at boot, or where `leave_stage` has led.
+  [[noreturn]] static void boot(hal::Entry main, void* argument = nullptr) {
+    Machine::mask();
+    std::destroy_at(&all_);
+    std::construct_at(&all_);
+    static constexpr Stage kStage = {
+        .interrupt = interrupt,
+        .preempt = [] { S::preempt(); },
+        .name_of_context = name_of_context,
+        .name_of_stack = [](size_t index) -> const char* { return all_.slots[index].name.data(); },
+        .name_of_current = [] { return S::current().name(); },
+        .print_tasks = print_tasks,
+    };
+    set_stage(kStage);
+    S::start(all_.cpus, 0, sink);
+    if (!spawn("main", main, argument, Traits::attributes(kTopRank, hal::forever))) {
+      kit::panic("the first task cannot be spawned", nullptr);
+    }
+    S::run();
+  }
+
+  /// Spawns a task of the pool. Null stands for a pool that is empty.
+  static std::expected<Task*, const char*> try_spawn(std::string_view name, hal::Entry entry,
+                                                     void* argument, const Attributes& attributes) {
+    Slot* const slot = take_slot();
+    if (slot == nullptr) return std::unexpected("all tasks of the pool are in use");
+    const size_t size = std::min(name.size(), slot->name.size() - 1);
+    std::ranges::copy(name.substr(0, size), slot->name.begin());
+    slot->name[size] = '\0';
+    slot->task.set_name(slot->name.data());
+    const auto spawned = S::spawn(slot->task, stack(index_of(*slot)), entry, argument, attributes);
+    if (spawned) return &slot->task;
+    slot->used = false;
+    return std::unexpected(to_string(spawned.error()));
+  }
+
+  /// The same where it cannot go wrong: panics if it does.
+  static Task* spawn(std::string_view name, hal::Entry entry, void* argument,
+                     const Attributes& attributes) {
+    const auto task = try_spawn(name, entry, argument, attributes);
+    if (!task) kit::panic(task.error(), S::current().name());
+    return *task;
+  }
+
+  /// Parks the calling task until `count` tasks in all have reached the sink since the boot.
+  static void wait_for_finished(uint64_t count) {
+    all_.waiter = &S::current();
+    while (finished() < count) S::park();
+    all_.waiter = nullptr;
+  }
+
+  /// How many tasks have reached the sink since the boot.
+  static uint64_t finished() { return all_.finished.load(std::memory_order_relaxed); }
+
+  /// `function` runs in the interrupt of every kick from here on; null: none does.
+  static void at_kick(void (*function)()) { all_.at_kick = function; }
+
+  /// `task` is woken whenever something was typed.
+  static void set_reader(Task* task) { all_.reader = task; }
+
+  /// The tasks that live or lie in wait of the sink, a function's call each.
+  template <typename Visit>
+  static void for_each_task(Visit visit) {
+    for (Slot& slot : all_.slots) {
+      if (slot.used) visit(slot.task);
+    }
+  }
+
+  /// Which stack of the pool `task` has.
+  static size_t stack_of(const Task& task) {
+    for (size_t i = 0; i < kStacks; ++i) {
+      if (&all_.slots[i].task == &task) return i;
+    }
+    kit::panic("not a task of the pool", task.name());
+  }
+
+  static typename S::Cpu& cpu() { return all_.cpus[0]; }
+
+ private:
+  struct Slot {
+    Task task{"nobody"};
+    std::array<char, 16> name{};
+    bool used = false;
+  };
+
+  struct All {
+    typename S::Cpu cpus[kCpus];
+    Slot slots[kStacks];
+    std::atomic<uint64_t> finished = 0;
+    Task* waiter = nullptr;
+    Task* reader = nullptr;
+    void (*at_kick)() = nullptr;
+  };
+
+  static size_t index_of(const Slot& slot) { return static_cast<size_t>(&slot - all_.slots); }
+
+  // The first free one: so a stack that was given back is the next one used.
+  static Slot* take_slot() {
+    const Machine::Irq irq = Machine::mask();
+    Slot* const slot = std::ranges::find(all_.slots, false, &Slot::used);
+    const bool found = slot != std::end(all_.slots);
+    if (found) slot->used = true;
+    Machine::unmask(irq);
+    return found ? slot : nullptr;
+  }
+
+  // If the task still used its stack, this would be its end.
+  static void sink(Task& task) {
+    const size_t index = stack_of(task);
+    poison_stack(index);
+    all_.slots[index].used = false;
+    all_.finished.store(finished() + 1, std::memory_order_relaxed);
+    if (all_.waiter != nullptr) S::wake(*all_.waiter);
+  }
+
+  static bool interrupt(uintptr_t source) {
+    typename S::Interrupt interrupt;
+    const hal::Interrupt cause = Machine::acknowledge(source);
+    switch (cause.cause) {
+      case hal::Cause::timer: S::on_timer(); break;
+      case hal::Cause::kick:
+        S::on_kick();
+        if (all_.at_kick != nullptr) all_.at_kick();
+        break;
+      case hal::Cause::device:
+        if (kit::console_interrupt(cause) && all_.reader != nullptr) S::wake(*all_.reader);
+        Machine::complete(cause);
+        break;
+      case hal::Cause::none: break;
+    }
+    return interrupt.leave();
+  }
+
+  static const char* name_of_context(const Machine::Context* context) {
+    if (context == &all_.cpus[0].idle().context()) return "idle";
+    for (const Slot& slot : all_.slots) {
+      if (context == &slot.task.context()) return slot.name.data();
+    }
+    return "(unknown)";
+  }
+
+  static void print_tasks() {
+    kit::print("tasks under {}:\n", Traits::kName);
+    for_each_task([](const Task& task) {
+      const sched::Usage usage = S::usage(task);
+      kit::print("  {:<12} {:<9} ran {:>10}, {} switches\n", task.name(), to_string(S::state(task)),
+                 to_text(usage.run), usage.voluntary + usage.involuntary);
+    });
+  }
+
+  static inline constinit All all_;
+};
+
+}  // namespace demo
+
+#endif  // BATON_KERNEL_DEMO_KERNEL_H_

@@ -1,0 +1,47 @@
+// The demo's machine: the one of the target, with this kernel's word on panics, and a note of every
+// switch. It shows how a kernel changes something about a machine: it derives, and hides.
+
+#ifndef BATON_KERNEL_DEMO_MACHINE_H_
+#define BATON_KERNEL_DEMO_MACHINE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hal/hal.h"
+#include "hal/native.h"
+#include "kernel_demo/decisions.h"
+#include "kernel_demo/kit.h"
+
+namespace demo {
+
+struct Machine : hal::Native {
+  [[noreturn]] static void panic(const char* rule, const char* task) { kit::panic(rule, task); }
+
+  template <size_t kOffset>
+  static void switch_to(void* from, void* to) {
+    const auto context = [](void* task) {
+      return reinterpret_cast<const Context*>(static_cast<const std::byte*>(task) + kOffset);
+    };
+    decisions[local()->number].add({.from = context(from), .to = context(to), .when = now()});
+    hal::Native::switch_to<kOffset>(from, to);
+  }
+};
+
+static_assert(hal::Machine<Machine>);
+
+using hal::Duration;
+using hal::Instant;
+
+inline Duration nanoseconds(uint64_t count) {
+  return hal::to_ticks(count, Machine::ticks_per_second());
+}
+inline Duration microseconds(uint64_t count) { return nanoseconds(count * 1'000); }
+inline Duration milliseconds(uint64_t count) { return nanoseconds(count * 1'000'000); }
+
+inline uint64_t to_nanoseconds(Duration length) {
+  return hal::to_nanoseconds(length, Machine::ticks_per_second());
+}
+
+}  // namespace demo
+
+#endif  // BATON_KERNEL_DEMO_MACHINE_H_

@@ -1,0 +1,37 @@
+// The demo kernel begins here: it reads its arguments and does what they say.
+
+#include "kernel_demo/arguments.h"
+#include "kernel_demo/kit.h"
+#include "kernel_demo/stacks.h"
+#include "kernel_demo/stage.h"
+#include "kernel_demo/threads.h"
+
+namespace demo {
+namespace {
+
+[[noreturn]] void refuse(const ArgumentError& error) {
+  kit::print("\nargument {} {}. Arguments are:\n\n", error.word, error.problem);
+  for (const ArgumentHelp& help : argument_help()) {
+    kit::print("  {:<10}{:<38}{}\n", help.name, help.values, help.meaning);
+  }
+  kit::print("\nfor example: run=threads policy=round_robin tasks=8 seconds=2\n");
+  kit::finish(false);
+}
+
+[[noreturn]] void start(const Arguments& arguments) {
+  switch (arguments.run) {
+    case Run::threads: run_threads(arguments);
+    default: kit::finish(false);
+  }
+}
+
+}  // namespace
+}  // namespace demo
+
+void kernel_main() {
+  demo::guard_stacks();
+  demo::prepare_diagnosis();
+  const auto arguments = demo::parse_arguments(kit::arguments());
+  if (!arguments) demo::refuse(arguments.error());
+  demo::start(*arguments);
+}
