@@ -2,7 +2,7 @@
 // Boost.Context's jump_fcontext and the C library's swapcontext, all in one run.
 //
 // Two stacks switch to each other and do nothing else. The switch is the one that boots on this
-// host's architecture (`hal/<arch>/switch.S`) as `hal/sim` calls it; the simulation's checks and
+// host's architecture (`hal/<arch>/switch.*`) as `hal/sim` calls it; the simulation's checks and
 // bookkeeping are not in it. Two differences are to be kept in mind. jump_fcontext also saves and
 // loads the floating-point control words (on x86_64 MXCSR and the x87 control word, which the ABI
 // preserves too, and which a kernel built without floating point never touches), and carries a word

@@ -1,6 +1,6 @@
 // The only thing in the simulated machine that depends on the host's architecture: leaving one
 // stack for another. The build picks `stack_switch_<arch>.cc`, which calls the very switch that
-// boots on that architecture (`hal/<arch>/switch.S`).
+// boots on that architecture (`hal/<arch>/switch.*`).
 
 #ifndef BATON_HAL_SIM_STACK_SWITCH_H_
 #define BATON_HAL_SIM_STACK_SWITCH_H_
