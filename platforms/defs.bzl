@@ -144,7 +144,8 @@ def qemu_test(
             "--timeout=%d" % timeout_seconds,
             "--expect=" + expect,
         ],
-        tags = tags + ["qemu"],
+        # Each guest CPU is a thread that Bazel must count; with icount they take turns on one.
+        tags = tags + ["qemu"] + (["cpu:%d" % cpus] if cpus > 1 and not icount else []),
         timeout = kwargs.pop("timeout", timeout),
         **kwargs
     )

@@ -139,7 +139,8 @@ fi
 reason=''
 if [[ -n "${interrupted}" ]]; then
   reason="interrupted by a signal"
-elif ((status == 124 || status == 137)); then
+elif ((status == 124 || (status == 137 && SECONDS >= seconds))); then
+  # 137: it had to be killed. The kernel of this machine may kill QEMU too, but sooner.
   reason="hang: no end within ${seconds} s"
 elif ((status == FAILURE)); then
   reason="panic: the kernel ended with status ${FAILURE}"
