@@ -77,6 +77,10 @@ class LatencyHistogram {
 
   uint64_t read(size_t bucket) const { return buckets_[bucket].read(); }
 
+  void reset() {
+    for (Counter& bucket : buckets_) bucket.reset();
+  }
+
   /// An upper bound of the wait that `permille` of all waits did not exceed; zero without any.
   hal::Duration percentile(uint64_t permille) const {
     uint64_t total = 0;

@@ -135,6 +135,7 @@ class Task : public P::Entity, public Postable {
     run_.reset();
     runnable_.reset();
     for (Counter* counter : {&voluntary_, &involuntary_, &preemptions_, &wakes_}) counter->reset();
+    if constexpr (kLatency) latency_.histogram.reset();
   }
 
   // The canary is the lowest word of the stack; while it is intact it holds its own address.
