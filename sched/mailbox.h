@@ -86,10 +86,13 @@ class Postable {
     return Ownership(word_.load(order));
   }
 
-  /// Whether `owner` may touch it without a request: it owns it and nothing is pending. The test
-  /// of the local path: one load, one compare.
-  bool is_private_to(CpuNumber owner) const {
-    return static_cast<uint32_t>(word_.load(std::memory_order_relaxed)) == uint32_t{owner} << 16;
+  /// The lower half of the word of a task that `owner` may touch without a request.
+  static constexpr uint32_t privately(CpuNumber owner) { return uint32_t{owner} << 16; }
+
+  /// Whether the owner for whom `mine` is `privately` may touch it without a request: it owns it
+  /// and nothing is pending. The test of the local path: one load, one compare.
+  bool is_private_to(uint32_t mine) const {
+    return static_cast<uint32_t>(word_.load(std::memory_order_relaxed)) == mine;
   }
 
   /// Adds `requests`. Returns the word before, in which the caller looks: a different generation

@@ -59,13 +59,13 @@ enum class SpawnError : uint8_t {
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
 template <hal::Machine M, Policy P, Options kOptions>
 class Scheduler : private Mechanism {
-  // Why the policy must be asked although no task stopped by itself; the strongest reason counts.
-  enum class Due : uint8_t {
-    nothing,
-    preemption,  // somebody more urgent came
-    timeout,     // the `until` of the last pick has come
-    requeued,    // the current task is in the queue already: its attributes changed
-  };
+  // Why the policy must be asked although no task stopped by itself; a set.
+  using Due = uint8_t;
+  static constexpr Due kNothing = 0;
+  static constexpr Due kPreemption = 1;  // somebody more urgent came
+  static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
+  static constexpr Due kRequeued = 4;  // the current task is queued already: its attributes changed
+  static constexpr Due kHandBack = 8;  // the idle task has somebody for the sink
 
  public:
   using Machine = M;
@@ -113,9 +113,10 @@ class Scheduler : private Mechanism {
     Instant floor_ = never;
     Instant armed_ = never;  // what the timer is set to: at most `until_`
     uint16_t locked_ = 0;    // guards alive + kInInterrupt for each interrupt under way
-    Due due_ = Due::nothing;
+    Due due_ = kNothing;
+    uint32_t privately_mine_ = 0;  // for `is_private_to`
     Counter voluntary_;
-    Counter involuntary_;
+    Counter timeouts_;
     Counter preemptions_;
     Counter wakes_;
     Counter stale_;
@@ -171,7 +172,7 @@ class Scheduler : private Mechanism {
     [[nodiscard]] bool leave() {
       Cpu& cpu = here();
       cpu.locked_ -= kInInterrupt;
-      return cpu.locked_ == 0 && cpu.due_ != Due::nothing;
+      return cpu.locked_ == 0 && cpu.due_ != kNothing;
     }
   };
 
@@ -211,9 +212,8 @@ class Scheduler : private Mechanism {
     enter_task("park with interrupts masked");
     Task& self = *here().current_;
     park_masked();
-    const Woken woken = self.woken_;
     M::unmask(M::kUnmasked);
-    return woken;
+    return self.kill_requested() ? Woken::by_kill : Woken::by_wake;
   }
 
   /// Ends this task. Its memory and stack reach the sink.
@@ -354,6 +354,7 @@ class Scheduler : private Mechanism {
                                                               bool may_switch);
 
   // What becomes of one task of this CPU.
+  static void begin_to_wait(Task& task, Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static void contend(Cpu& cpu, Task& task, Instant now);
@@ -373,8 +374,9 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
 
   // Turns.
-  static void set_due(Cpu& cpu, Due due);
   static void honour(Cpu& cpu, bool may_switch);
+  [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
+  [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void arm(Cpu& cpu, Instant when);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);

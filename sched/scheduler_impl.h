@@ -13,11 +13,6 @@ namespace sched {
 // ---- Turns ----------------------------------------------------------------------------------
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::set_due(Cpu& cpu, Due due) {
-  if (due > cpu.due_) cpu.due_ = due;
-}
-
-template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::arm(Cpu& cpu, Instant when) {
   cpu.armed_ = when;
   if (cpu.floor_ != kLocked) cpu.floor_ = when;
@@ -72,17 +67,17 @@ void Scheduler<M, P, kOptions>::yield_masked() {
   // interrupt a debug build has stopped it already: interrupts are masked there.
   Cpu& cpu = here();
   Task& self = *cpu.current_;
-  const Instant floor = cpu.floor_;  // early, beside `current_`: one load for the two
-  const Instant now = M::now();
+  const Instant floor = cpu.floor_;  // beside `current_`: one load for the two
+  const Instant now = M::now();      // before all that follows: to a compiler it is a barrier
+  if constexpr (KnowsPeers<P>) {
+    if (!cpu.policy_.has_peer(self)) return;
+  }
   require(cpu.policy_.put_back(self, Pause::yielded, now), self);
   const auto [next, until] = pick(cpu, now);
-  if (&next == &self) {
-    if (until < floor) [[unlikely]]
-      return switch_or_stay(self, self, until, now);
-    cpu.until_ = until;
-    return;
+  if constexpr (!KnowsPeers<P>) {
+    if (&next == &self) return switch_or_stay(self, self, until, now);
   }
-  self.voluntary_.add();
+  self.yields_.add();
   cpu.voluntary_.add();
   if (until < floor) [[unlikely]]
     return switch_or_stay(self, next, until, now);
@@ -95,7 +90,6 @@ void Scheduler<M, P, kOptions>::park_masked() {
   require_unlocked(cpu);
   Task& self = *cpu.current_;
   if (self.permit_ || self.kill_requested()) {
-    self.woken_ = self.kill_requested() ? Woken::by_kill : Woken::by_wake;
     self.permit_ = false;
     return;
   }
@@ -103,7 +97,7 @@ void Scheduler<M, P, kOptions>::park_masked() {
   set_state(self, State::blocked);
   require(cpu.policy_.dequeue(self, Leave::blocked, now), self);
   self.runnable_.stop(now);
-  self.voluntary_.add();
+  self.parks_.add();
   cpu.voluntary_.add();
   const auto [next, until] = pick(cpu, now);
   switch_or_stay(self, next, until, now);
@@ -119,7 +113,6 @@ void Scheduler<M, P, kOptions>::exit() {
   set_state(self, State::finished);
   require(cpu.policy_.dequeue(self, Leave::exited, now), self);
   self.runnable_.stop(now);
-  self.voluntary_.add();
   cpu.voluntary_.add();
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
@@ -132,33 +125,49 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt() {
   Cpu& cpu = here();
   Task& self = *cpu.current_;
+  if (cpu.due_ != kPreemption || &self == &cpu.idle_) [[unlikely]]
+    return preempt_seldom(cpu);
+  cpu.due_ = kNothing;
+  overtake(cpu, self, M::now());
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
+  Task& self = *cpu.current_;
   const Instant now = M::now();
   const Due due = cpu.due_;
-  cpu.due_ = Due::nothing;
+  cpu.due_ = kNothing;
   const bool is_idle = &self == &cpu.idle_;
-  if (!is_idle && due != Due::requeued) {
-    const Pause why = due == Due::timeout ? Pause::timed_out : Pause::preempted;
+  const bool timed_out = (due & kTimeout) != 0;
+  if (!is_idle && (due & kRequeued) == 0) {
+    const Pause why = timed_out ? Pause::timed_out : Pause::preempted;
     require(cpu.policy_.put_back(self, why, now), self);
   }
-  if (!cpu.retired_.empty()) [[unlikely]] {
-    cpu.locked_ = 1;
-    return switch_or_stay(self, cpu.idle_, cpu.until_, now);
-  }
-  const auto [next, until] = pick(cpu, now);
+  // Whom the sink waits for comes first: the idle task hands him back, and is let alone until then.
+  const bool hands_back = (due & kHandBack) != 0;
+  if (hands_back) cpu.locked_ = 1;
+  const auto [next, until] = hands_back ? Pick{cpu.idle_, cpu.until_} : pick(cpu, now);
   if (!is_idle && &next != &self) {
-    self.involuntary_.add();
-    cpu.involuntary_.add();
-    if (due == Due::preemption) {
-      self.preemptions_.add();
-      cpu.preemptions_.add();
-    }
+    (timed_out ? self.timeouts_ : self.preemptions_).add();
+    (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
   }
   switch_or_stay(self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
+  require(cpu.policy_.put_back(self, Pause::preempted, now), self);
+  const auto [next, until] = pick(cpu, now);
+  self.preemptions_.add();
+  cpu.preemptions_.add();
+  if (until < cpu.floor_) [[unlikely]]
+    return switch_or_stay(self, next, until, now);
+  switch_between(cpu, self, next, until, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
-  if (cpu.due_ == Due::nothing) return;
+  if (cpu.due_ == kNothing) return;
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
   if (may_switch) return preempt();
   M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
@@ -176,7 +185,7 @@ void Scheduler<M, P, kOptions>::on_timer() {
   Cpu& cpu = here();
   if (M::now() >= cpu.until_) {
     cpu.until_ = never;
-    set_due(cpu, Due::timeout);
+    cpu.due_ |= kTimeout;
   }
   arm(cpu, cpu.until_);
 }
@@ -186,11 +195,11 @@ void Scheduler<M, P, kOptions>::on_timer() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if (cpu.current_ == &cpu.idle_) {
-    set_due(cpu, Due::preemption);
+    cpu.due_ |= kPreemption;
   } else if constexpr (Contends<P>) {
     const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
     if (until <= now) {
-      set_due(cpu, Due::preemption);
+      cpu.due_ |= kPreemption;
     } else if (until < cpu.until_) {
       ask_by(cpu, until);
     }
@@ -198,10 +207,15 @@ void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::make_ready(Cpu& cpu, Task& task, Enter why, Instant now) {
+void Scheduler<M, P, kOptions>::begin_to_wait(Task& task, Instant now) {
   set_state(task, State::ready);
   task.runnable_.start(now);
   if constexpr (kOptions.latency) task.latency_.ready_since = now;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::make_ready(Cpu& cpu, Task& task, Enter why, Instant now) {
+  begin_to_wait(task, now);
   queue(cpu, task, why, now);
 }
 
@@ -209,7 +223,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant now) {
   require(cpu.policy_.enqueue(task, why, now), task);
   if (&task == cpu.current_) {
-    set_due(cpu, Due::requeued);
+    cpu.due_ |= kRequeued;
   } else {
     contend(cpu, task, now);
   }
@@ -218,11 +232,7 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
   switch (task.stored_state()) {
-    case State::blocked:
-      task.woken_ = Woken::by_wake;
-      task.wakes_.add();
-      cpu.wakes_.add();
-      return make_ready(cpu, task, Enter::woken, M::now());
+    case State::blocked: cpu.wakes_.add(); return make_ready(cpu, task, Enter::woken, M::now());
     case State::ready: task.permit_ = true; return;
     default: return cpu.stale_.add();
   }
@@ -233,7 +243,6 @@ void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
   if (task.stored_state() == State::blocked) {
-    task.woken_ = Woken::by_kill;
     make_ready(cpu, task, Enter::woken, M::now());
   }
 }
@@ -278,12 +287,29 @@ bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
+  // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
   Cpu& cpu = here();
-  if (!task.is_private_to(cpu.number)) [[unlikely]] {
+  if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
+      [[unlikely]] {
     return request_masked(task, request::wake, may_switch);
   }
-  wake_private(cpu, task);
-  honour(cpu, may_switch);
+  const Instant now = M::now();
+  cpu.wakes_.add();
+  begin_to_wait(task, now);
+  require(cpu.policy_.enqueue(task, Enter::woken, now), task);
+  Task& self = *cpu.current_;
+  if (&self == &cpu.idle_) {
+    cpu.due_ |= kPreemption;
+  } else if constexpr (Contends<P>) {
+    const Instant until = cpu.policy_.contend(task, self, now);
+    if (until <= now) {
+      if (may_switch && cpu.locked_ == 0) return overtake(cpu, self, now);
+      cpu.due_ |= kPreemption;
+      if (cpu.locked_ == 0) M::kick(cpu.number);  // see `honour`
+    } else if (until < cpu.until_) {
+      ask_by(cpu, until);
+    }
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -354,7 +380,7 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
     task.take(seen.after_death());
     cpu.retired_.push_front(task);
-    set_due(cpu, Due::preemption);  // so that `preempt` lets the idle task hand it back
+    cpu.due_ |= kHandBack;
   } else {
     handle(cpu, task, task.take(seen.with_pending(request::none)));
   }
@@ -368,7 +394,8 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
       task.refused_ = true;
       task.state_.store(State::finished, std::memory_order_relaxed);
       retire(cpu, task);
-      return set_due(cpu, Due::preemption);
+      cpu.due_ |= kHandBack;
+      return;
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
@@ -388,6 +415,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.cpus_ = cpus.data();
   cpu.count_ = cpus.size();
   cpu.sink_ = sink;
+  cpu.privately_mine_ = Postable::privately(number);
   cpu.idle_canary_ = reinterpret_cast<uintptr_t>(&cpu.idle_canary_);
   cpu.idle_.canary_ = &cpu.idle_canary_;
   cpu.idle_.state_.store(State::ready, std::memory_order_relaxed);
@@ -405,7 +433,7 @@ void Scheduler<M, P, kOptions>::run() {
   for (;;) {
     hand_back(cpu);
     if (!next_mail(cpu)) {
-      cpu.due_ = Due::nothing;
+      cpu.due_ = kNothing;
       const Instant now = M::now();
       const auto [next, until] = pick(cpu, now);
       if (&next != &cpu.idle_) {
@@ -510,12 +538,15 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
   const Instant now = M::now();
   const Duration run = task.run_.read(now);
   const Duration runnable = task.runnable_.read(now);
+  const State state = task.stored_state();
+  const uint64_t parks = task.parks_.read();
+  const uint64_t preemptions = task.preemptions_.read();
   return {.run = run,
           .wait = runnable > run ? Duration{runnable.ticks - run.ticks} : Duration{},
-          .voluntary = task.voluntary_.read(),
-          .involuntary = task.involuntary_.read(),
-          .preemptions = task.preemptions_.read(),
-          .wakes = task.wakes_.read(),
+          .voluntary = task.yields_.read() + parks + (state == State::finished ? 1 : 0),
+          .involuntary = task.timeouts_.read() + preemptions,
+          .preemptions = preemptions,
+          .wakes = parks - (state == State::blocked && parks != 0 ? 1 : 0),
           .cpu = task.ownership().owner()};
 }
 
@@ -526,7 +557,7 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
   return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
           .idle = idle,
           .voluntary = cpu.voluntary_.read(),
-          .involuntary = cpu.involuntary_.read(),
+          .involuntary = cpu.timeouts_.read() + cpu.preemptions_.read(),
           .preemptions = cpu.preemptions_.read(),
           .wakes = cpu.wakes_.read(),
           .stale = cpu.stale_.read()};

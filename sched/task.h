@@ -27,7 +27,7 @@ namespace sched {
 ///
 /// Whatever is not in the table stops a debug build with a diagnosis. Between ready and running
 /// nothing is stored: the running task is the one that its CPU calls current.
-enum class State : uint8_t { fresh, ready, running, blocked, finished };
+enum class State : uint8_t { blocked, ready, running, finished, fresh };
 
 /// The table above.
 constexpr bool is_legal(State from, State to) {
@@ -44,7 +44,7 @@ constexpr bool is_legal(State from, State to) {
 /// Why `park` returned.
 enum class Woken : uint8_t {
   by_wake,  ///< somebody called `wake` since the last return
-  by_kill,  ///< somebody called `kill`: clean up and finish
+  by_kill,  ///< somebody has called `kill`: clean up and finish
 };
 
 /// What a task has used. Times in clock ticks.
@@ -134,7 +134,7 @@ class Task : public P::Entity, public Postable {
     canary_ = canary;
     run_.reset();
     runnable_.reset();
-    for (Counter* counter : {&voluntary_, &involuntary_, &preemptions_, &wakes_}) counter->reset();
+    for (Counter* counter : {&yields_, &parks_, &timeouts_, &preemptions_}) counter->reset();
     if constexpr (kLatency) latency_.histogram.reset();
   }
 
@@ -144,7 +144,6 @@ class Task : public P::Entity, public Postable {
   // Small things first: they fit behind the entity's last byte.
   std::atomic<State> state_{State::fresh};  // ready also while running
   bool permit_ = false;                     // a wake that came before the park
-  Woken woken_ = Woken::by_wake;
   std::atomic<bool> killed_{false};
   bool refused_ = false;
   std::atomic<typename P::Attributes> new_attributes_{};  // of the last retune from afar
@@ -155,10 +154,11 @@ class Task : public P::Entity, public Postable {
 
   Stopwatch run_;
   Stopwatch runnable_;  // wait is runnable minus run: a yield has only one of the two to update
-  Counter voluntary_;
-  Counter involuntary_;
+  // Each way to lose the CPU counts once; what is asked for is made of them.
+  Counter yields_;
+  Counter parks_;
+  Counter timeouts_;
   Counter preemptions_;
-  Counter wakes_;
   [[no_unique_address]] internal::TaskLatency<kLatency> latency_;
 };
 

@@ -31,6 +31,8 @@ class Fifo {
     return why == Pause::yielded ? ring_.rotate(entity) : Links::intact;
   }
 
+  bool has_peer(const Entity& current) const { return !Ring<Entity, Fifo>::is_alone(current); }
+
   Choice<Entity> pick(Instant) {
     if (ring_.empty()) return {};
     return {&ring_.front(), never};
@@ -40,7 +42,7 @@ class Fifo {
   Ring<Entity, Fifo> ring_;
 };
 
-static_assert(Policy<Fifo>);
+static_assert(KnowsPeers<Fifo>);
 
 }  // namespace sched
 

@@ -1,9 +1,9 @@
 // Fixed priorities: of all runnable tasks one of the highest priority runs. Within a priority first
 // in, first out, or round robin where that level has a slice. docs/policies/fixed_priority.md
 //
-// 256 levels, each a ring; which of them hold somebody is kept in a bitmap of two levels (sixteen
-// groups of sixteen), so that the highest is found in constant time, and only when the highest
-// empties: its address is cached.
+// 256 levels, each a ring; which of them hold somebody is kept in a bitmap (`LevelSet`), so that
+// the highest is found in constant time, and only when the highest empties: its address is cached,
+// and so is how long a turn there may last.
 //
 // With a preemption threshold (Wang and Saksena, "Scheduling Fixed-Priority Tasks with Preemption
 // Threshold", RTCSA 1999) a task, once it has started to run, counts as `threshold` until it blocks
@@ -65,7 +65,7 @@ class BasicFixedPriority {
   /// before the scheduler starts.
   void set_slice(uint8_t level, Duration slice) {
     levels_[level].slice = slice < forever ? slice : Duration{};
-    update_turn();
+    if (top_ != nullptr) update_turn();
   }
 
   /// Refuses a priority or a threshold out of range.
@@ -108,6 +108,14 @@ class BasicFixedPriority {
     return levels_[entity.level_].queue.rotate(entity);
   }
 
+  bool has_peer(const Entity& current) const {
+    if constexpr (kHasThresholds) {
+      // Gone home it may find others there, or fall behind the levels between.
+      if (current.level_ != current.home) return true;
+    }
+    return !Queue::is_alone(current);
+  }
+
   Choice<Entity> pick(Instant now) {
     if (top_ == nullptr) return {};
     if constexpr (kHasThresholds) {
@@ -141,28 +149,36 @@ class BasicFixedPriority {
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {
     Level& level = levels_[entity.level_];
-    if (level.queue.empty()) {
-      occupied_.insert(entity.level_);
-      if (&level > top_) top_ = &level;  // null is below every level
-    }
+    const bool was_empty = level.queue.empty();
     const Links links = (level.queue.*push)(entity);
-    if (&level == top_) update_turn();
+    if (was_empty) {
+      occupied_.insert(entity.level_);
+      if (&level > top_) {  // null is below every level
+        top_ = &level;
+        turn_ = forever;
+      }
+    } else if (&level == top_) {
+      update_turn();
+    }
     return links;
   }
 
   Links leave(Entity& entity) {
     Level& level = levels_[entity.level_];
-    const Links links = level.queue.remove(entity);
-    if (links == Links::intact && level.queue.empty()) {
+    if (level.queue.remove(entity) == Links::corrupt) return Links::corrupt;
+    if (level.queue.empty()) {
       occupied_.erase(entity.level_);
-      if (&level == top_) top_ = occupied_.empty() ? nullptr : &levels_[occupied_.highest()];
+      if (&level == top_) {
+        const int highest = occupied_.highest();
+        top_ = highest < 0 ? nullptr : &levels_[highest];
+      }
     }
-    update_turn();
-    return links;
+    if (top_ != nullptr) update_turn();
+    return Links::intact;
   }
 
+  // After another level became the top, or the top's ring changed between one and more.
   void update_turn() {
-    if (top_ == nullptr) return;
     const bool bounded = top_->slice != Duration{} && !top_->queue.front_is_alone();
     turn_ = bounded ? top_->slice : forever;
   }

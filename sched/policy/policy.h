@@ -140,6 +140,16 @@ concept Contends = Policy<P> && requires(P& p, typename P::Entity& entered,
   { p.contend(entered, current, now) } -> std::same_as<Instant>;
 };
 
+/// A policy that can tell cheaply whether a yield would change anything.
+///
+/// has_peer(current): false, and a yield of it would have it chosen again at once, so the mechanism
+/// need not ask. True promises that after put_back(current, yielded) `pick` gives somebody else, or
+/// nobody.
+template <typename P>
+concept KnowsPeers = Policy<P> && requires(const P& p, const typename P::Entity& current) {
+  { p.has_peer(current) } -> std::same_as<bool>;
+};
+
 }  // namespace sched
 
 #endif  // BATON_SCHED_POLICY_POLICY_H_

@@ -39,6 +39,12 @@ class Ring {
   /// Whether the front has the ring to itself. The ring must not be empty.
   bool front_is_alone() const { return front_->prev == front_; }
 
+  /// Whether `entity`, which is in a ring, has it to itself.
+  static bool is_alone(const Entity& entity) {
+    const Link& link = entity;
+    return link.next == &link;
+  }
+
   /// Adds `entity`, which is in no ring, behind all others.
   Links push_back(Entity& entity) {
     Link& link = entity;

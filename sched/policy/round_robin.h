@@ -41,6 +41,10 @@ class RoundRobin {
     return why == Pause::preempted ? Links::intact : ring_.rotate(entity);
   }
 
+  bool has_peer(const Entity& current) const {
+    return !Ring<Entity, RoundRobin>::is_alone(current);
+  }
+
   Choice<Entity> pick(Instant now) {
     if (ring_.empty()) return {};
     Entity& front = ring_.front();
@@ -61,7 +65,7 @@ class RoundRobin {
   Ring<Entity, RoundRobin> ring_;
 };
 
-static_assert(Contends<RoundRobin>);
+static_assert(Contends<RoundRobin> && KnowsPeers<RoundRobin>);
 
 }  // namespace sched
 
