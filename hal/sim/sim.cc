@@ -188,11 +188,10 @@ struct World::Impl {
 
   explicit Impl(World* owner, Options options)
       : world(owner), options(std::move(options)), random(this->options.seed) {
+    wait_shape = this->options.wait;
     hub.fiber = &hub_fiber;
     cpus.resize(this->options.cpus);
     for (size_t i = 0; i < cpus.size(); ++i) cpus[i].index = static_cast<CpuNumber>(i);
-    wait_takes = this->options.wait == Wait::takes ||
-                 (this->options.wait == Wait::by_seed && choose(2) == 1);
     if (this->options.explorer != nullptr) hand_overs = this->options.explorer->hand_overs();
   }
 
@@ -574,7 +573,7 @@ struct World::Impl {
   World* const world;
   const Options options;
   Random random;
-  bool wait_takes = false;
+  Wait wait_shape = Wait::by_seed;
   std::vector<Cpu> cpus;
   Cpu* current = nullptr;  // null in the hub
   Context hub;
@@ -807,7 +806,10 @@ void Machine::wait() {
     cpu.report.waited = Duration{cpu.report.waited.ticks + (impl.now - begin).ticks};
     impl.record(What::woken);
   }
-  if (impl.wait_takes) {
+  if (impl.wait_shape == Wait::by_seed) {
+    impl.wait_shape = impl.choose(2) == 0 ? Wait::returns_masked : Wait::takes;
+  }
+  if (impl.wait_shape == Wait::takes) {
     impl.cpu().masked = false;
     impl.take_interrupts();
     impl.cpu().masked = true;

@@ -53,7 +53,7 @@ class Explorer;
 
 /// How the simulated `wait` ends; the contract allows both, and a machine has one of them.
 enum class Wait : uint8_t {
-  by_seed,         ///< Drawn once a world.
+  by_seed,         ///< Drawn once a world, at the first wait.
   returns_masked,  ///< The interrupt stays pending until the caller unmasks (like riscv64).
   takes,           ///< The interrupt has been taken when `wait` returns (like x86_64).
 };

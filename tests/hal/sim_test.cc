@@ -166,14 +166,16 @@ TEST(World, RunsUntilAnInstantAndContinues) {
 
 TEST(World, EndsAHangByItsSteps) {
   World world({.steps = 1000});
-  world.boot(0, [] {
-    while (M::now() < at(2)) {
-    }
+  int calls = 0;
+  world.boot(0, [&] {
+    while (M::now() < at(2)) ++calls;
   });
   const Outcome outcome = world.run();
   EXPECT_EQ(outcome, End::steps);
   EXPECT_TRUE(outcome.failed());
+  EXPECT_EQ(calls, 1000);
   EXPECT_EQ(world.run(), End::steps);
+  EXPECT_EQ(calls, 1000);
 }
 
 TEST(World, PanicEndsTheRunForGood) {
@@ -400,6 +402,52 @@ TEST(Interrupts, AreTakenEarliestFirst) {
   EXPECT_EQ(world.report(0).device_interrupts, 3u);
 }
 
+TEST(Interrupts, AreTakenEarliestFirstWithTheTimerBeforeAKick) {
+  Log log;
+  World world({.interrupt = log.handler()});
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    M::arm(at(5));
+    M::spend(ticks(15));
+    M::kick(0);
+    M::unmask(M::kUnmasked);
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, (Lines{"timer 16", "kick 16"}));
+}
+
+TEST(Interrupts, AreTakenAtEveryMachineCallWhenUnmasked) {
+  Log log;
+  World world({.interrupt = log.handler()});
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    M::unmask(M::kUnmasked);
+    world.raise_at(0, 1, at(0));
+    M::now();
+    log.lines.push_back("now");
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, (Lines{"line 1 1", "now"}));
+}
+
+TEST(Interrupts, StayMaskedByUnmaskingToAMaskedState) {
+  Log log;
+  World world({.interrupt = log.handler()});
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    M::kick(0);
+    const M::Irq outer = M::mask();
+    M::unmask(outer);
+    EXPECT_EQ(M::mask(), M::Irq::masked);
+    log.lines.push_back("masked");
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, Lines{"masked"});
+}
+
 TEST(Interrupts, RunOnTheInterruptedStackMasked) {
   M::Context boot;
   M::Local local;
@@ -623,6 +671,26 @@ TEST(Kick, ArrivesAfterTheLatency) {
   EXPECT_EQ(log.lines, Lines{"kick 78"});
 }
 
+TEST(Kick, MergesWithOneThatIsOnItsWayAndDoesNotDelayIt) {
+  Log log;
+  World world({.cpus = 2, .kick_latency = ticks(7), .interrupt = log.handler()});
+  M::Local locals[2];
+  world.boot(0, [&] {
+    M::start_cpu(locals[0], 0);
+    M::spend(ticks(70));
+    M::kick(1);
+    M::spend(ticks(5));
+    M::kick(1);
+  });
+  world.boot(1, [&] {
+    M::start_cpu(locals[1], 1);
+    M::unmask(M::kUnmasked);
+    M::spend(ticks(500));
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, Lines{"kick 78"});
+}
+
 TEST(Kick, MergesWithOneThatIsPending) {
   Log log;
   World world({.cpus = 2, .interrupt = log.handler()});
@@ -673,17 +741,31 @@ TEST(Device, InterruptsFromOutsideAndFromAGuest) {
   Log log;
   World world({.interrupt = log.handler()});
   M::Local local;
+  world.raise_at(0, 1, at(10));
   world.boot(0, [&] {
     M::start_cpu(local, 0);
     M::unmask(M::kUnmasked);
     M::spend(ticks(100));
-    world.raise_at(0, 3, at(50));  // in the past: at once, which is the next machine call
+    world.raise_at(0, 3, at(150));
     M::spend(ticks(100));
-    M::wait();
   });
-  world.raise_at(0, 1, at(10));
-  EXPECT_EQ(world.run(), (Misuse{"wait: interrupts are not masked"}));
-  EXPECT_EQ(log.lines, (Lines{"line 1 10", "line 3 101"}));
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, (Lines{"line 1 10", "line 3 150"}));
+}
+
+TEST(Device, AnInstantInThePastIsNow) {
+  Log log;
+  World world({.interrupt = log.handler()});
+  M::Local local;
+  world.raise_at(0, 1, at(80));
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    M::spend(ticks(100));
+    world.raise_at(0, 2, at(50));
+    M::unmask(M::kUnmasked);
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(log.lines, (Lines{"line 1 101", "line 2 101"}));
 }
 
 TEST(Device, WakesAWorldThatWasQuiet) {
@@ -985,6 +1067,21 @@ TEST(Seed, GivesAnotherRunThanAnother) {
   std::set<uint64_t> prints;
   for (uint64_t seed = 0; seed < 10; ++seed) prints.insert(fingerprint_of(seed));
   EXPECT_EQ(prints.size(), 10u);
+}
+
+TEST(Seed, GivesAFingerprintOfWhatHappenedAndWhen) {
+  const auto print = [](Duration work, uint64_t space) {
+    World world;
+    world.boot(0, [&] {
+      M::spend(work);
+      M::load_space({.root = space});
+    });
+    EXPECT_EQ(world.run(), End::quiet);
+    return world.fingerprint();
+  };
+  EXPECT_EQ(print(ticks(1), 1), print(ticks(1), 1));
+  EXPECT_NE(print(ticks(1), 1), print(ticks(2), 1));
+  EXPECT_NE(print(ticks(1), 1), print(ticks(1), 2));
 }
 
 // Two CPUs increment a counter in two steps.
