@@ -182,7 +182,7 @@ class Scheduler : private Mechanism {
   [[clang::minsize]] static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
 
   /// Runs tasks for ever; this stack becomes the idle task's.
-  [[noreturn, clang::minsize]] static void run();
+  [[noreturn]] static void run();
 
   /// Makes `task` ready on this CPU: `entry(argument)` on `stack`, unmasked, and `exit` when it
   /// returns. It may run before this returns, if its policy has it preempt the caller.
@@ -194,9 +194,10 @@ class Scheduler : private Mechanism {
 
   /// The same on CPU `cpu`, which gets it by mail unless it is this one. There the policy may
   /// refuse the attributes only when the task arrives: then the sink gets it.
-  [[clang::minsize]] static std::expected<void, SpawnError> spawn_on(
-      CpuNumber cpu, Task& task, std::span<std::byte> stack, hal::Entry entry, void* argument,
-      const Attributes& attributes = {});
+  static std::expected<void, SpawnError> spawn_on(CpuNumber cpu, Task& task,
+                                                  std::span<std::byte> stack, hal::Entry entry,
+                                                  void* argument,
+                                                  const Attributes& attributes = {});
 
   /// Lets others of the same rank run first. Returns at once if there are none.
   static void yield() {
@@ -217,7 +218,7 @@ class Scheduler : private Mechanism {
   }
 
   /// Ends this task. Its memory and stack reach the sink.
-  [[noreturn, clang::minsize]] static void exit();
+  [[noreturn]] static void exit();
 
   /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
   /// ignored and counted. Everything the caller stored before is visible to the task after.
@@ -363,7 +364,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
                                                                const Attributes& attributes);
   static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
-  static void retire(Cpu& cpu, Task& task);
+  static bool retire(const Cpu& cpu, Task& task);
 
   // Requests and mail: the seldom paths, compiled for size.
   static bool may_touch(const Cpu& cpu, Ownership seen);
@@ -384,6 +385,7 @@ class Scheduler : private Mechanism {
                                                     Instant now);
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
+  static void give_to_sink(Cpu& cpu, Task& task);
   [[noreturn]] static void begin(void* start);
 };
 

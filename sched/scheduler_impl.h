@@ -117,7 +117,7 @@ void Scheduler<M, P, kOptions>::exit() {
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
   cpu.locked_ = 1;
-  switch_or_stay(self, cpu.idle_, cpu.until_, now);
+  switch_between(cpu, self, cpu.idle_, cpu.until_, now);
   stop("a finished task runs", self);
 }
 
@@ -268,14 +268,11 @@ bool Scheduler<M, P, kOptions>::admit(Cpu& cpu, Task& task, const Attributes& at
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::retire(Cpu& cpu, Task& task) {
+bool Scheduler<M, P, kOptions>::retire(const Cpu& cpu, Task& task) {
   // With a request pending the task is in a mailbox, or on its way there: this CPU will find it
   // there, and retire it then (`next_mail`).
   const Ownership seen = task.ownership();
-  if (seen.owner() == cpu.number && seen.pending() == request::none &&
-      task.change(seen, seen.after_death())) {
-    cpu.retired_.push_front(task);
-  }
+  return task.is_private_to(cpu.privately_mine_) && task.change(seen, seen.after_death());
 }
 
 // ---- Requests and mail ----------------------------------------------------------------------
@@ -393,7 +390,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     if (!admit(cpu, task, task.new_attributes_.load(std::memory_order_relaxed))) {
       task.refused_ = true;
       task.state_.store(State::finished, std::memory_order_relaxed);
-      retire(cpu, task);
+      if (retire(cpu, task)) cpu.retired_.push_front(task);
       cpu.due_ |= kHandBack;
       return;
     }
@@ -452,17 +449,19 @@ void Scheduler<M, P, kOptions>::run() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
   cpu.locked_ = 1;
-  if (cpu.leaving_ != nullptr) {
-    retire(cpu, *cpu.leaving_);
+  if (Task* const task = cpu.leaving_; task != nullptr) {
     cpu.leaving_ = nullptr;
+    if (retire(cpu, *task)) give_to_sink(cpu, *task);
   }
-  while (!cpu.retired_.empty()) {
-    Task& task = static_cast<Task&>(*cpu.retired_.pop_front());
-    M::unmask(M::kUnmasked);
-    cpu.sink_(task);
-    M::mask();
-  }
+  while (!cpu.retired_.empty()) give_to_sink(cpu, static_cast<Task&>(*cpu.retired_.pop_front()));
   cpu.locked_ = 0;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
+  M::unmask(M::kUnmasked);
+  cpu.sink_(task);
+  M::mask();
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -470,10 +469,10 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
                                          hal::Entry entry, void* argument,
                                          const Attributes& attributes)
     -> std::expected<void, SpawnError> {
-  // Unmasked: these are the same on every CPU, and "this CPU" may as well be the one before.
-  Cpu* const cpus = here().cpus_;
-  if (to == kThisCpu) to = here().number;
-  if (to >= here().count_ || !cpus[to].mailbox_.is_open()) {
+  // Unmasked: "this CPU" may as well be the one before, and the array is the same on every CPU.
+  if (to == kThisCpu) {
+    to = here().number;
+  } else if (to >= here().count_ || !here().cpus_[to].mailbox_.is_open()) {
     return std::unexpected(SpawnError::cpu_not_started);
   }
 
@@ -509,7 +508,9 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
     M::unmask(irq);
     return std::unexpected(SpawnError::bad_attributes);
   } else {
-    handle(cpu, task, task.take(mine) & ~request::arrive);
+    const Requests more = task.take(mine) & ~request::arrive;
+    if (more != request::none) [[unlikely]]
+      handle(cpu, task, more);
     honour(cpu, irq == M::kUnmasked);
   }
   M::unmask(irq);

@@ -100,6 +100,7 @@ class Machine {
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
     // The frame that `switch_stacks` loads, just below the stack pointer.
     auto* const top = reinterpret_cast<uintptr_t*>(stack.data() + stack.size());
+#pragma clang loop unroll(full)
     for (size_t i = 1; i <= kSavedRegisters; ++i) top[-static_cast<ptrdiff_t>(i)] = 0;
     top[-1] = reinterpret_cast<uintptr_t>(&baton_riscv64_first_entry);  // ra
     top[-3] = reinterpret_cast<uintptr_t>(entry);                       // s1
