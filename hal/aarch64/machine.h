@@ -23,6 +23,9 @@ extern "C" {
 void baton_aarch64_first_entry();
 /// interrupt.S. The entry for interrupts in kernel mode: the kernel's IRQ vector leads here.
 void baton_aarch64_interrupt();
+/// fpu.S. To and from a `Machine::Fpu`.
+void baton_aarch64_save_fpu(void* fpu);
+void baton_aarch64_load_fpu(const void* fpu);
 }
 
 namespace hal::aarch64 {
@@ -150,6 +153,32 @@ class Machine {
     asm volatile("dsb ishst\n msr s3_0_c12_c11_5, %0\n isb" : : "r"(target) : "memory");
   }
 
+  /// TTBR0_EL1: the physical address of the top table, and an ASID. Zero: any.
+  struct Space {
+    uint64_t root = 0;
+    friend constexpr bool operator==(const Space&, const Space&) = default;
+  };
+
+  /// V0 to V31, FPSR and FPCR. The kernel has let EL1 use them (CPACR_EL1.FPEN).
+  struct alignas(16) Fpu {
+    std::byte registers[32 * 16] = {};
+    uint64_t fpsr = 0;
+    uint64_t fpcr = 0;
+  };
+
+  // Whatever the ASIDs, nothing stale: this CPU forgets every translation of EL1 and EL0.
+  static void load_space(Space space) {
+    asm volatile("msr ttbr0_el1, %0\n isb\n tlbi vmalle1\n dsb nsh\n isb"
+                 :
+                 : "r"(space.root)
+                 : "memory");
+  }
+
+  static void swap_fpu(Fpu* save, const Fpu* load) {
+    if (save != nullptr) baton_aarch64_save_fpu(save);
+    if (load != nullptr) baton_aarch64_load_fpu(load);
+  }
+
   /// Stops this core for ever, silently: a kernel hides it with a `panic` that prints.
   [[noreturn]] static void panic(const char*, const char*) {
     mask();
@@ -207,6 +236,6 @@ class Machine {
 
 }  // namespace hal::aarch64
 
-static_assert(hal::Machine<hal::aarch64::Machine<>>);
+static_assert(hal::SpaceMachine<hal::aarch64::Machine<>>);
 
 #endif  // BATON_HAL_AARCH64_MACHINE_H_

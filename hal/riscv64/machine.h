@@ -24,6 +24,9 @@ extern "C" {
 void baton_riscv64_first_entry();
 /// interrupt.S. The entry for interrupts in kernel mode: the kernel's `stvec` vectors lead here.
 void baton_riscv64_interrupt();
+/// fpu.S. To and from a `Machine::Fpu`.
+void baton_riscv64_save_fpu(void* fpu);
+void baton_riscv64_load_fpu(const void* fpu);
 }
 
 namespace hal::riscv64 {
@@ -125,6 +128,28 @@ class Machine {
     }
   }
 
+  /// satp: mode, ASID and the page number of the top table. Zero: any.
+  struct Space {
+    uint64_t satp = 0;
+    friend constexpr bool operator==(const Space&, const Space&) = default;
+  };
+
+  /// f0 to f31 and fcsr. The kernel has turned the unit on (sstatus.FS).
+  struct Fpu {
+    uint64_t f[32] = {};
+    uint64_t fcsr = 0;
+  };
+
+  // Whatever the ASIDs, nothing stale: this hart forgets every translation.
+  static void load_space(Space space) {
+    asm volatile("csrw satp, %0\n sfence.vma" : : "r"(space.satp) : "memory");
+  }
+
+  static void swap_fpu(Fpu* save, const Fpu* load) {
+    if (save != nullptr) baton_riscv64_save_fpu(save);
+    if (load != nullptr) baton_riscv64_load_fpu(load);
+  }
+
   /// Stops this hart for ever, silently: a kernel hides it with a `panic` that prints.
   [[noreturn]] static void panic(const char*, const char*) {
     mask();
@@ -165,6 +190,6 @@ class Machine {
 
 }  // namespace hal::riscv64
 
-static_assert(hal::Machine<hal::riscv64::Machine<>>);
+static_assert(hal::SpaceMachine<hal::riscv64::Machine<>>);
 
 #endif  // BATON_HAL_RISCV64_MACHINE_H_

@@ -157,6 +157,27 @@ class Machine {
     }
   }
 
+  /// CR3: the physical address of the top table, with its low bits. Zero: any.
+  struct Space {
+    uint64_t root = 0;
+    friend constexpr bool operator==(const Space&, const Space&) = default;
+  };
+
+  /// What FXSAVE stores: x87, MMX and SSE. The kernel has set CR4.OSFXSR and cleared CR0.TS.
+  struct alignas(16) Fpu {
+    std::byte image[512] = {};
+  };
+
+  // Without PCIDs a write to CR3 forgets every translation that is not global.
+  static void load_space(Space space) {
+    asm volatile("mov %0, %%cr3" : : "r"(space.root) : "memory");
+  }
+
+  static void swap_fpu(Fpu* save, const Fpu* load) {
+    if (save != nullptr) asm volatile("fxsave64 %0" : "=m"(*save));
+    if (load != nullptr) asm volatile("fxrstor64 %0" : : "m"(*load));
+  }
+
   /// Stops this CPU for ever, silently: a kernel hides it with a `panic` that prints.
   [[noreturn]] static void panic(const char*, const char*) {
     for (;;) asm volatile("cli\n hlt");
@@ -189,6 +210,6 @@ class Machine {
 
 }  // namespace hal::x86_64
 
-static_assert(hal::Machine<hal::x86_64::Machine<>>);
+static_assert(hal::SpaceMachine<hal::x86_64::Machine<>>);
 
 #endif  // BATON_HAL_X86_64_MACHINE_H_
