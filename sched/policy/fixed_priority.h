@@ -108,11 +108,11 @@ class BasicFixedPriority {
     return levels_[entity.level_].queue.rotate(entity);
   }
 
-  bool has_peer(const Entity& current) const {
-    if constexpr (kHasThresholds) {
-      // Gone home it may find others there, or fall behind the levels between.
-      if (current.level_ != current.home) return true;
-    }
+  /// Not with thresholds: whether a task that goes home finds somebody there, or at a level
+  /// between, takes as long to find out as to pick.
+  bool has_peer(const Entity& current) const
+    requires(!kHasThresholds)
+  {
     return !Queue::is_alone(current);
   }
 
