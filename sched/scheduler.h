@@ -66,6 +66,7 @@ class Scheduler : private Mechanism {
   static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
   static constexpr Due kRequeued = 4;  // the current task is queued already: its attributes changed
   static constexpr Due kHandBack = 8;  // the idle task has somebody for the sink
+  static constexpr Due kWork = 16;     // somebody came while there was nobody
 
  public:
   using Machine = M;
@@ -168,6 +169,9 @@ class Scheduler : private Mechanism {
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
+    /// `Scheduler::wake`, a little cheaper: here interrupts are known to be masked.
+    void wake(Task& task) { wake_masked(task, false); }
+
     /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
     [[nodiscard]] bool leave() {
       Cpu& cpu = here();
@@ -236,9 +240,9 @@ class Scheduler : private Mechanism {
     M::unmask(irq);
   }
 
-  /// Gives a task new attributes; a runnable one queues anew with them. False: the policy refused,
-  /// or the task is not alive, and nothing has changed. A task of another CPU gets them by mail,
-  /// latest wins, and a refusal there is counted as stale.
+  /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
+  /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
+  /// wins, and a refusal there is counted as stale.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
     const bool done = retune_masked(task, attributes, irq == M::kUnmasked);

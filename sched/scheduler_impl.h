@@ -29,6 +29,11 @@ void Scheduler<M, P, kOptions>::ask_by(Cpu& cpu, Instant until) {
 template <hal::Machine M, Policy P, Options kOptions>
 auto Scheduler<M, P, kOptions>::pick(Cpu& cpu, Instant now) -> Pick {
   const auto [entity, until] = cpu.policy_.pick(now);
+  if constexpr (kOptions.debug_checks) {
+    if (entity != nullptr && until <= now) {
+      stop("a policy's `until` has passed already", static_cast<Task&>(*entity));
+    }
+  }
   return {entity == nullptr ? cpu.idle_ : static_cast<Task&>(*entity), until};
 }
 
@@ -195,7 +200,7 @@ void Scheduler<M, P, kOptions>::on_timer() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if (cpu.current_ == &cpu.idle_) {
-    cpu.due_ |= kPreemption;
+    cpu.due_ |= kWork;
   } else if constexpr (Contends<P>) {
     const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
     if (until <= now) {
@@ -296,7 +301,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
   Task& self = *cpu.current_;
   if (&self == &cpu.idle_) {
-    cpu.due_ |= kPreemption;
+    cpu.due_ |= kWork;
   } else if constexpr (Contends<P>) {
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
@@ -375,7 +380,7 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   Task& task = static_cast<Task&>(*cpu.inbox_.pop_front());
   const Ownership seen = task.ownership();
   if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
-    task.take(seen.after_death());
+    if (task.take(seen.after_death()) != request::none) cpu.stale_.add();
     cpu.retired_.push_front(task);
     cpu.due_ |= kHandBack;
   } else {
@@ -455,6 +460,7 @@ void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
   }
   while (!cpu.retired_.empty()) give_to_sink(cpu, static_cast<Task&>(*cpu.retired_.pop_front()));
   cpu.locked_ = 0;
+  cpu.floor_ = cpu.armed_;  // a guard in the sink has not ended the lock, so it has not done this
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
