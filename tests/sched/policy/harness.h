@@ -135,6 +135,8 @@ void check_against_model(uint64_t seed, int actions) {
   int current = kNobody;
   // The current entity has been given other attributes: the mechanism will pick anew.
   bool requeued = false;
+  // Somebody preempts the current entity, and the mechanism has not picked yet.
+  bool preempted = false;
   Instant now = at(1);
 
   const auto attach = [&](int e) {
@@ -157,7 +159,9 @@ void check_against_model(uint64_t seed, int actions) {
     where[static_cast<size_t>(e)] = Where::runnable;
     if constexpr (Contends<P>) {
       if (current != kNobody && e != current && !requeued) {
-        ASSERT_EQ(harness.contend(e, current, now), model.contend(e, current, now));
+        const Instant until = harness.contend(e, current, now);
+        ASSERT_EQ(until, model.contend(e, current, now));
+        if (until <= now) preempted = true;
       }
     }
   };
@@ -173,6 +177,7 @@ void check_against_model(uint64_t seed, int actions) {
     ASSERT_EQ(harness.pick(now), answer);  // asking again changes nothing
     current = answer.entity;
     requeued = false;
+    preempted = false;
     ASSERT_TRUE(current == kNobody || where[static_cast<size_t>(current)] == Where::runnable);
   };
 
@@ -204,8 +209,21 @@ void check_against_model(uint64_t seed, int actions) {
       default:  // the mechanism asks anew
         if (current != kNobody && !requeued) {
           const Pause why = static_cast<Pause>(below(3));
+          const int before = current;
+          std::optional<bool> has_peer;
+          if constexpr (KnowsPeers<P>) {
+            // Nobody yields while somebody preempts him.
+            if (why == Pause::yielded && !preempted) {
+              has_peer = harness.policy.has_peer(harness.entities[static_cast<size_t>(before)]);
+            }
+          }
           ASSERT_EQ(harness.put_back(current, why, now), Links::intact);
           model.put_back(current, why);
+          pick();
+          if (has_peer) {
+            ASSERT_EQ(*has_peer, current != before);
+          }
+          break;
         }
         pick();
     }
