@@ -13,7 +13,7 @@ struct Options {
 #else
   bool debug_checks = true;
 #endif
-  /// Keep a histogram of the time from ready to running in each task and CPU (320 bytes each).
+  /// Keep a histogram of the time from ready to running in each task and CPU (328 bytes each).
   bool latency = false;
 };
 

@@ -59,15 +59,6 @@ enum class SpawnError : uint8_t {
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
 template <hal::Machine M, Policy P, Options kOptions>
 class Scheduler : private Mechanism {
-  // Why the policy must be asked although no task stopped by itself; a set.
-  using Due = uint8_t;
-  static constexpr Due kNothing = 0;
-  static constexpr Due kPreemption = 1;  // somebody more urgent came
-  static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
-  static constexpr Due kRequeued = 4;  // the current task is queued already: its attributes changed
-  static constexpr Due kHandBack = 8;  // the idle task has somebody for the sink
-  static constexpr Due kWork = 16;     // somebody came while there was nobody
-
  public:
   using Machine = M;
   using Attributes = typename P::Attributes;
@@ -87,7 +78,7 @@ class Scheduler : private Mechanism {
     uint64_t preemptions = 0;
     uint64_t wakes = 0;
     uint64_t stale = 0;  ///< wakes, kills and retunes of tasks that were not alive
-  };
+  };  // How long its tasks waited is in its histogram: `latency(cpu).total()`.
 
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
   class Cpu : public M::Local {
@@ -112,9 +103,9 @@ class Scheduler : private Mechanism {
     // Below this an `until` takes the slow path of a yield: the instant that the timer is armed
     // for, or `kLocked` while a guard is alive. One compare for both.
     Instant floor_ = never;
-    Instant armed_ = never;  // what the timer is set to: at most `until_`
-    uint16_t locked_ = 0;    // guards alive + kInInterrupt for each interrupt under way
-    Due due_ = kNothing;
+    Instant armed_ = never;        // what the timer is set to: at most `until_`
+    uint16_t locked_ = 0;          // guards alive + kInInterrupt for each interrupt under way
+    uint8_t due_ = kNothing;       // a set of `Due`
     uint32_t privately_mine_ = 0;  // for `is_private_to`
     Counter voluntary_;
     Counter timeouts_;
@@ -295,6 +286,15 @@ class Scheduler : private Mechanism {
 
  private:
   using Irq = typename M::Irq;
+
+  // Why the policy must be asked although no task has stopped by itself; a set.
+  using Due = uint8_t;
+  static constexpr Due kNothing = 0;
+  static constexpr Due kPreemption = 1;  // somebody more urgent came
+  static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
+  static constexpr Due kRequeued = 4;    // the current task is queued already: it was retuned
+  static constexpr Due kHandBack = 8;    // the idle task has somebody for the sink
+  static constexpr Due kWork = 16;       // somebody came while there was nobody
 
   static constexpr uint16_t kInInterrupt = 256;
   static constexpr Instant kLocked{UINT64_MAX};

@@ -20,8 +20,8 @@ namespace sched {
 /// Counts events.
 class Counter {
  public:
-  void add() {
-    count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  void add(uint64_t more = 1) {
+    count_.store(count_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
   }
   uint64_t read() const { return count_.load(std::memory_order_relaxed); }
   void reset() { count_.store(0, std::memory_order_relaxed); }
@@ -73,13 +73,18 @@ class LatencyHistogram {
   void add(hal::Duration wait) {
     const size_t bits = static_cast<size_t>(std::bit_width(wait.ticks));
     buckets_[bits < kBuckets ? bits : kBuckets - 1].add();
+    total_.add(wait.ticks);
   }
 
   uint64_t read(size_t bucket) const { return buckets_[bucket].read(); }
 
   void reset() {
     for (Counter& bucket : buckets_) bucket.reset();
+    total_.reset();
   }
+
+  /// All waits together.
+  hal::Duration total() const { return hal::Duration{total_.read()}; }
 
   /// An upper bound of the wait that `permille` of all waits did not exceed; zero without any.
   hal::Duration percentile(uint64_t permille) const {
@@ -97,6 +102,7 @@ class LatencyHistogram {
 
  private:
   std::array<Counter, kBuckets> buckets_{};
+  Counter total_;
 };
 
 }  // namespace sched

@@ -177,7 +177,7 @@ TEST(LatencyHistogram, BoundsPercentilesFromAbove) {
 TEST(Statistics, TakeOneWordEach) {
   static_assert(sizeof(Counter) == 8 && sizeof(Stopwatch) == 8);
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
-  static_assert(sizeof(LatencyHistogram) == 8 * LatencyHistogram::kBuckets);
+  static_assert(sizeof(LatencyHistogram) == 8 * (LatencyHistogram::kBuckets + 1));
 }
 
 }  // namespace
