@@ -338,6 +338,7 @@ class Scheduler : private Mechanism {
   static void enter_task([[maybe_unused]] const char* rule) {
     const Irq irq = M::mask();
     if constexpr (kOptions.debug_checks) {
+      require_unlocked(here());  // the better diagnosis in an interrupt, which is masked too
       if (irq != M::kUnmasked) stop(rule, *here().current_);
     }
   }

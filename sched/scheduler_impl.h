@@ -163,6 +163,9 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
   require(cpu.policy_.put_back(self, Pause::preempted, now), self);
   const auto [next, until] = pick(cpu, now);
+  // Since it came due, whoever was more urgent may have been given other attributes.
+  if (&next == &self) [[unlikely]]
+    return switch_or_stay(self, self, until, now);
   self.preemptions_.add();
   cpu.preemptions_.add();
   if (until < cpu.floor_) [[unlikely]]
