@@ -2,6 +2,7 @@
 
 #include "kernel_demo/arguments.h"
 #include "kernel_demo/kit.h"
+#include "kernel_demo/selftest/selftest.h"
 #include "kernel_demo/stacks.h"
 #include "kernel_demo/stage.h"
 #include "kernel_demo/threads.h"
@@ -21,6 +22,7 @@ namespace {
 [[noreturn]] void start(const Arguments& arguments) {
   switch (arguments.run) {
     case Run::threads: run_threads(arguments);
+    case Run::selftest: run_selftest();
     default: kit::finish(false);
   }
 }

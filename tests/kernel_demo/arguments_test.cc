@@ -1,0 +1,125 @@
+// The demo kernel's arguments: what is accepted, what is refused, and with which words.
+
+#include "kernel_demo/arguments.h"
+
+#include <string>
+#include <string_view>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernel_demo/words.h"
+
+namespace demo {
+namespace {
+
+TEST(ArgumentsTest, NothingIsTheTour) {
+  const auto arguments = parse_arguments("");
+  ASSERT_TRUE(arguments);
+  EXPECT_EQ(*arguments, Arguments{});
+  EXPECT_EQ(arguments->run, Run::tour);
+  EXPECT_EQ(arguments->policy, PolicyName::round_robin);
+}
+
+TEST(ArgumentsTest, EveryArgumentIsRead) {
+  const auto arguments =
+      parse_arguments("run=threads policy=fixed_priority tasks=3 seconds=7 slice=1500");
+  ASSERT_TRUE(arguments);
+  EXPECT_EQ(*arguments, (Arguments{.run = Run::threads,
+                                   .policy = PolicyName::fixed_priority,
+                                   .tasks = 3,
+                                   .seconds = 7,
+                                   .slice = 1500}));
+}
+
+TEST(ArgumentsTest, EveryNameIsKnown) {
+  EXPECT_EQ(parse_arguments("run=tour")->run, Run::tour);
+  EXPECT_EQ(parse_arguments("run=threads")->run, Run::threads);
+  EXPECT_EQ(parse_arguments("run=shell")->run, Run::shell);
+  EXPECT_EQ(parse_arguments("run=selftest")->run, Run::selftest);
+  EXPECT_EQ(parse_arguments("policy=fifo")->policy, PolicyName::fifo);
+  EXPECT_EQ(parse_arguments("policy=round_robin")->policy, PolicyName::round_robin);
+  EXPECT_EQ(parse_arguments("policy=fixed_priority")->policy, PolicyName::fixed_priority);
+}
+
+TEST(ArgumentsTest, BlanksDoNotMatterAndTheLastOneCounts) {
+  const auto arguments = parse_arguments("  tasks=3\ttasks=4 \r\n");
+  ASSERT_TRUE(arguments);
+  EXPECT_EQ(arguments->tasks, 4u);
+}
+
+TEST(ArgumentsTest, BoundsAreIncluded) {
+  EXPECT_EQ(parse_arguments("tasks=1")->tasks, 1u);
+  EXPECT_EQ(parse_arguments("tasks=20")->tasks, kMostTasks);
+  EXPECT_EQ(parse_arguments("seconds=60")->seconds, 60u);
+  EXPECT_EQ(parse_arguments("slice=100")->slice, 100u);
+  EXPECT_EQ(parse_arguments("slice=1000000")->slice, 1'000'000u);
+}
+
+struct Refusal {
+  std::string text;
+  std::string word;
+  std::string problem;
+};
+
+class RefusalTest : public testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusalTest, SaysWhichWordAndWhy) {
+  const auto arguments = parse_arguments(GetParam().text);
+  ASSERT_FALSE(arguments);
+  EXPECT_EQ(arguments.error().word, GetParam().word);
+  EXPECT_THAT(arguments.error().problem, testing::HasSubstr(GetParam().problem));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusalTest,
+    testing::Values(Refusal{"run=walk", "run=walk", "run that there is not"},
+                    Refusal{"run=", "run=", "run that there is not"},
+                    Refusal{"policy=lottery", "policy=lottery", "policy that there is not"},
+                    Refusal{"tasks=0", "tasks=0", "not a number from 1 to 20"},
+                    Refusal{"tasks=21", "tasks=21", "not a number from 1 to 20"},
+                    Refusal{"tasks=", "tasks=", "not a number"},
+                    Refusal{"tasks=-1", "tasks=-1", "not a number"},
+                    Refusal{"tasks=1x", "tasks=1x", "not a number"},
+                    Refusal{"seconds=61", "seconds=61", "not a number from 1 to 60"},
+                    Refusal{"seconds=4294967297", "seconds=4294967297", "not a number"},
+                    Refusal{"slice=99", "slice=99", "not a number from 100"},
+                    Refusal{"run=tour speed=9", "speed=9", "not an argument"},
+                    Refusal{"=tour", "=tour", "not an argument"},
+                    Refusal{"tour", "tour", "not of the form name=value"},
+                    Refusal{"run =tour", "run", "not of the form name=value"}));
+
+// Each name of the help is accepted as one: with no value it is the value that is wrong.
+TEST(ArgumentsTest, HelpNamesWhatIsRead) {
+  EXPECT_EQ(argument_help().size(), 5u);
+  for (const ArgumentHelp& help : argument_help()) {
+    const auto arguments = parse_arguments(std::string(help.name) + "=");
+    ASSERT_FALSE(arguments);
+    EXPECT_THAT(arguments.error().problem, testing::Not(testing::HasSubstr("not an argument")));
+  }
+}
+
+TEST(WordsTest, WordsAreTakenOneByOne) {
+  std::string_view text = "  nice  worker 7 ";
+  EXPECT_EQ(take_word(text), "nice");
+  EXPECT_EQ(take_word(text), "worker");
+  EXPECT_EQ(take_word(text), "7");
+  EXPECT_EQ(take_word(text), "");
+  EXPECT_EQ(take_word(text), "");
+}
+
+TEST(WordsTest, NumbersAreWholeWordsWithinBounds) {
+  EXPECT_EQ(read_number("0", 10), 0u);
+  EXPECT_EQ(read_number("007", 10), 7u);
+  EXPECT_EQ(read_number("10", 10), 10u);
+  EXPECT_EQ(read_number("11", 10), std::nullopt);
+  EXPECT_EQ(read_number("4294967295", 4294967295), 4294967295);
+  EXPECT_EQ(read_number("4294967296", 4294967295), std::nullopt);
+  EXPECT_EQ(read_number("99999999999999999999", 4294967295), std::nullopt);
+  EXPECT_EQ(read_number("9", 5), std::nullopt);
+  EXPECT_EQ(read_number("", 10), std::nullopt);
+  EXPECT_EQ(read_number("+1", 10), std::nullopt);
+  EXPECT_EQ(read_number("1 ", 10), std::nullopt);
+}
+
+}  // namespace
+}  // namespace demo
