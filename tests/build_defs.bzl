@@ -1,4 +1,4 @@
-"""A test that something does not compile: for misuse that a header promises to refuse."""
+"""Rules for tests: cc_build_failure_test, for misuse that a header promises to refuse, and sanitized_test."""
 
 load("@rules_cc//cc:action_names.bzl", "ACTION_NAMES")
 load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cpp_toolchain", "use_cc_toolchain")
@@ -114,5 +114,62 @@ def cc_build_failure_test(name, src, expect_error, **kwargs):
         src = src,
         expect_error = expect_error,
         size = kwargs.pop("size", "small"),
+        **kwargs
+    )
+
+def _sanitizer_transition_impl(_settings, attr):
+    return {
+        "//command_line_option:collect_code_coverage": False,
+        "//command_line_option:compilation_mode": "dbg",
+        "//command_line_option:features": attr.sanitizers,
+    }
+
+_sanitizer_transition = transition(
+    implementation = _sanitizer_transition_impl,
+    inputs = [],
+    outputs = [
+        "//command_line_option:collect_code_coverage",
+        "//command_line_option:compilation_mode",
+        "//command_line_option:features",
+    ],
+)
+
+def _sanitized_test_impl(ctx):
+    test = ctx.attr.test[0][DefaultInfo]
+    program = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(output = program, target_file = test.files_to_run.executable, is_executable = True)
+    return [DefaultInfo(executable = program, runfiles = test.default_runfiles)]
+
+_sanitized_test = rule(
+    implementation = _sanitized_test_impl,
+    attrs = {
+        "sanitizers": attr.string_list(mandatory = True),
+        "test": attr.label(mandatory = True, cfg = _sanitizer_transition),
+        "_allowlist_function_transition": attr.label(
+            default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+        ),
+    },
+    test = True,
+    doc = "See sanitized_test below.",
+)
+
+def sanitized_test(name, test, sanitizers, **kwargs):
+    """A cc_test once more, with everything it is linked with built under sanitizers, in any build.
+
+    For tests whose point is what a sanitizer sees, such as a race between two real threads. The tag
+    `sanitizer` keeps them out of a run that is under sanitizers as a whole.
+
+    Args:
+      name: the target.
+      test: the cc_test; it may be one that is also run as it is, or tagged `manual`.
+      sanitizers: features of the host toolchain: `["tsan"]`, or `["asan", "ubsan"]`.
+      **kwargs: what every test takes.
+    """
+    _sanitized_test(
+        name = name,
+        test = test,
+        sanitizers = sanitizers,
+        size = kwargs.pop("size", "small"),
+        tags = kwargs.pop("tags", []) + ["sanitizer"],
         **kwargs
     )
