@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "tests/hal/memory_use.h"
 
 namespace hal::sim {
 
@@ -149,6 +150,35 @@ TEST(TsanDeathTest, FindsAContextThatIsLoadedInNoOrderWithItsSave) {
 
 TEST(TsanDeathTest, LetsATaskMoveInOrder) {
   EXPECT_EXIT(move_a_task(std::memory_order_release), testing::ExitedWithCode(0), "");
+}
+
+TEST(Tsan, KeepsNothingForTasksThatAreGone) {
+  static M::Local local;
+  static M::Context boot, task;
+  static int runs;
+  const Stack stack;
+  World world;
+  size_t before = 0;
+  size_t after = 0;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    for (int i = 0; i < 20'000; ++i) {
+      if (i == 10'000) before = memory_use::mapped_pages();
+      task = M::make_context(
+          stack,
+          [](void*) {
+            ++runs;
+            M::mask();
+            M::switch_to(task, boot);
+          },
+          nullptr);
+      M::switch_to(boot, task);
+    }
+    after = memory_use::mapped_pages();
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+  EXPECT_EQ(runs, 20'000);
+  EXPECT_LT(after, before + 64 * 1024 * 1024 / 4096);
 }
 
 // What the host did before `run`, and does after it, is in order with the guests.
