@@ -163,10 +163,15 @@ class Machine {
     friend constexpr bool operator==(const Space&, const Space&) = default;
   };
 
-  /// What FXSAVE stores: x87, MMX and SSE. The kernel has set CR4.OSFXSR and cleared CR0.TS.
+  /// What FXSAVE stores: x87, MMX and SSE. The kernel has set CR4.OSFXSR and cleared CR0.TS. A new
+  /// one is what a program expects: empty, with every exception masked (in zeroes none would be).
   struct alignas(16) Fpu {
-    std::byte image[512] = {};
+    uint16_t fcw = 0x037f;
+    std::byte x87[22] = {};
+    uint32_t mxcsr = 0x1f80;
+    std::byte registers[484] = {};
   };
+  static_assert(sizeof(Fpu) == 512);
 
   // Without PCIDs a write to CR3 forgets every translation that is not global.
   static void load_space(Space space) {
