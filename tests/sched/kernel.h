@@ -63,6 +63,9 @@ class Kernel {
     int finishes = 0;
   };
 
+  /// The name of a task that is no `Thread`: the sink lets it alone.
+  static constexpr char kStranger[] = "stranger";
+
   /// Every CPU but number 0 boots at once, and runs; CPU 0 boots at instant 10, so that all others
   /// may be spawned on from its boot code.
   explicit Kernel(hal::sim::Options options = {})
@@ -121,7 +124,7 @@ class Kernel {
   std::deque<Thread> threads;
   std::vector<std::string> lines;
   /// Called in an interrupt with the line that a test raised.
-  std::function<void(uint32_t)> on_device;
+  std::function<void(uint32_t, typename S::Interrupt&)> on_device;
   /// Called by the sink, after it has poisoned the stack of a finished task.
   std::function<void(Thread&)> on_finish;
 
@@ -132,7 +135,7 @@ class Kernel {
       switch (interrupt.cause) {
         case hal::Cause::timer: S::on_timer(); break;
         case hal::Cause::kick: S::on_kick(); break;
-        case hal::Cause::device: on_device(interrupt.line); break;
+        case hal::Cause::device: on_device(interrupt.line, guard); break;
         case hal::Cause::none: ADD_FAILURE() << "an interrupt without a cause"; break;
       }
       return guard.leave();
@@ -144,6 +147,7 @@ class Kernel {
   static void enter(void* thread) { static_cast<Thread*>(thread)->body(); }
 
   static void sink(typename S::Task& finished) {
+    if (finished.name() == kStranger) return;
     Thread& thread = static_cast<Thread&>(finished);
     ++thread.finishes;
     // Whoever still ran on this stack would not get far.
