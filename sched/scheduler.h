@@ -381,6 +381,7 @@ class Scheduler : private Mechanism {
 
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
+  template <bool kAtOnce>
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void arm(Cpu& cpu, Instant when);

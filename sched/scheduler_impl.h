@@ -160,12 +160,15 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+template <bool kAtOnce>
 void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
   require(cpu.policy_.put_back(self, Pause::preempted, now), self);
   const auto [next, until] = pick(cpu, now);
-  // Since it came due, whoever was more urgent may have been given other attributes.
-  if (&next == &self) [[unlikely]]
-    return switch_or_stay(self, self, until, now);
+  if constexpr (!kAtOnce) {
+    // Since it came due, whoever was more urgent may have been given other attributes.
+    if (&next == &self) [[unlikely]]
+      return switch_or_stay(self, self, until, now);
+  }
   self.preemptions_.add();
   cpu.preemptions_.add();
   if (until < cpu.floor_) [[unlikely]]
@@ -308,7 +311,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
   } else if constexpr (Contends<P>) {
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
-      if (may_switch && cpu.locked_ == 0) return overtake(cpu, self, now);
+      if (may_switch && cpu.locked_ == 0) return overtake<true>(cpu, self, now);
       cpu.due_ |= kPreemption;
       if (cpu.locked_ == 0) M::kick(cpu.number);  // see `honour`
     } else if (until < cpu.until_) {
