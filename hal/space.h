@@ -12,6 +12,10 @@
 //   - the FPU's registers stay where they are until another task with an FPU state runs: only then
 //     are they saved, and the other's loaded.
 //
+// So a CPU may still be in the space of a task that has finished. Before a kernel frees its tables
+// it moves every CPU that has run in it elsewhere: typically in the sink, where the idle task
+// adopts a space that stays, and then `Space{}` again.
+//
 // A kernel that needs neither uses `M` itself and pays for neither.
 
 #ifndef BATON_HAL_SPACE_H_
