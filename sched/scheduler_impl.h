@@ -133,7 +133,7 @@ void Scheduler<M, P, kOptions>::preempt() {
   if (cpu.due_ != kPreemption || &self == &cpu.idle_) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
-  overtake(cpu, self, M::now());
+  overtake<false>(cpu, self, M::now());
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
