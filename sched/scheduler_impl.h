@@ -129,11 +129,10 @@ void Scheduler<M, P, kOptions>::exit() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt() {
   Cpu& cpu = here();
-  Task& self = *cpu.current_;
-  if (cpu.due_ != kPreemption || &self == &cpu.idle_) [[unlikely]]
+  if (cpu.due_ != kPreemption) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
-  overtake<false>(cpu, self, M::now());
+  overtake<false>(cpu, *cpu.current_, M::now());
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
