@@ -50,7 +50,7 @@ esac
 ((start == wanted)) || fail "__image_start is not ${wanted}"
 
 # No part is both writable and executable.
-if "${readelf}" -lW "${elf}" | grep -E '^ *LOAD' | grep -q 'RWE'; then
+if [[ "$("${readelf}" -lW "${elf}")" == *RWE* ]]; then
   fail "a part of the image is writable and executable"
 fi
 exit "${result}"
