@@ -171,11 +171,9 @@ TEST(Preemption, DoesNotHappenForAnEqualOrALowerPriority) {
   auto& task =
       kernel.make("task",
                   [&] {
-                    for (auto* other : others) {
-                      EXPECT_TRUE(S::retune(S::current(), {.priority = 1}));  // let them park
-                      EXPECT_TRUE(S::retune(S::current(), {.priority = 5}));
-                      S::wake(*other);
-                    }
+                    EXPECT_TRUE(S::retune(S::current(), {.priority = 1}));  // lets them park
+                    EXPECT_TRUE(S::retune(S::current(), {.priority = 5}));
+                    for (auto* other : others) S::wake(*other);
                     kernel.log("task");
                   },
                   {.priority = 5});
