@@ -366,8 +366,13 @@ void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::on_kick() {
   // One task an interrupt: what interrupts are masked for stays bounded however much has come.
+  // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
+  // but the two may have merged into this one.
   Cpu& cpu = here();
-  if (next_mail(cpu) && !(cpu.reversing_.empty() && cpu.inbox_.empty())) M::kick(cpu.number);
+  if (!next_mail(cpu)) return;
+  if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
+    M::kick(cpu.number);
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
