@@ -1,0 +1,149 @@
+// Runs what the pages of the policies draw, on the simulated machine, and compares each drawing
+// with its page.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <fstream>
+#include <initializer_list>
+#include <sstream>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "hal/sim/sim.h"
+#include "sched/policy/fifo.h"
+#include "sched/policy/fixed_priority.h"
+#include "sched/policy/round_robin.h"
+#include "sched/scheduler.h"
+
+namespace {
+
+using hal::sim::Machine;
+
+constexpr uint64_t kMillisecond = 1'000'000;  // in ticks of the simulated clock
+constexpr size_t kLength = 16;
+
+constexpr hal::Duration ms(uint64_t count) { return hal::Duration{count * kMillisecond}; }
+
+// When a task comes, how long it works, and what it is to its policy.
+template <sched::Policy P>
+struct Job {
+  const char* name;
+  uint64_t arrival;
+  uint64_t work;
+  typename P::Attributes attributes = {};
+};
+
+// The life of each job, a line each: `#` it runs, `.` it waits.
+template <sched::Policy P>
+class Timeline {
+ public:
+  using S = sched::Scheduler<Machine, P>;
+
+  explicit Timeline(std::initializer_list<Job<P>> jobs) {
+    for (const Job<P>& job : jobs) actors_.emplace_back(job);
+  }
+
+  std::string draw() {
+    hal::sim::World world({.interrupt = [this](hal::Interrupt i) { return interrupt(i); },
+                           .preempt = [] { S::preempt(); }});
+    world.boot(0, [this] {
+      S::start({&cpu_, 1}, 0, [](typename S::Task& task) {
+        Actor& actor = static_cast<Actor&>(task);
+        const size_t end = (S::now().ticks + kMillisecond / 2) / kMillisecond;
+        for (size_t t = actor.job.arrival; t < end; ++t) {
+          if (actor.row[t] == ' ') actor.row[t] = '.';
+        }
+      });
+      S::run();
+    });
+    for (size_t i = 0; i < actors_.size(); ++i) {
+      world.raise_at(0, static_cast<uint32_t>(i),
+                     hal::Instant{1 + actors_[i].job.arrival * kMillisecond});
+    }
+    EXPECT_EQ(world.run(), hal::sim::End::quiet);
+    std::string drawing = "ms  0    5    10   15\n";
+    for (const Actor& actor : actors_) {
+      const std::string row = actor.row.substr(0, actor.row.find_last_not_of(' ') + 1);
+      drawing += std::string(actor.job.name) + "   " + row + "\n";
+    }
+    return drawing;
+  }
+
+ private:
+  struct Actor : S::Task {
+    explicit Actor(const Job<P>& job) : S::Task(job.name), job(job) {}
+    const Job<P> job;
+    hal::sim::Stack stack;
+    std::string row = std::string(kLength, ' ');
+  };
+
+  // Line i: the arrival of the job number i.
+  bool interrupt(hal::Interrupt interrupt) {
+    typename S::Interrupt guard;
+    switch (interrupt.cause) {
+      case hal::Cause::timer: S::on_timer(); break;
+      case hal::Cause::kick: S::on_kick(); break;
+      default: {
+        Actor& actor = actors_[interrupt.line];
+        EXPECT_TRUE(S::spawn(actor, actor.stack, work, &actor, actor.job.attributes).has_value());
+      }
+    }
+    return guard.leave();
+  }
+
+  static void work(void* argument) {
+    Actor& actor = *static_cast<Actor*>(argument);
+    // In small steps, so that each millisecond in which the task runs has the beginning of one.
+    constexpr uint64_t kSteps = 10;
+    for (uint64_t i = 0; i < kSteps * actor.job.work; ++i) {
+      actor.row.at((S::now().ticks - 1) / kMillisecond) = '#';
+      Machine::spend(hal::Duration{kMillisecond / kSteps});
+    }
+  }
+
+  typename S::Cpu cpu_;
+  std::deque<Actor> actors_;
+};
+
+// What the pages say of sizes.
+static_assert(sizeof(sched::Fifo::Entity) == 16);
+static_assert(sizeof(sched::RoundRobin::Entity) == 24);
+static_assert(sizeof(sched::FixedPriority::Entity) == 24);
+static_assert(sizeof(sched::FixedPriorityThreshold::Entity) == 24);
+static_assert(sizeof(sched::FixedPriority) == 4144);
+
+void expect_in_page(const std::string& drawing, const std::string& page) {
+  std::ifstream file("docs/policies/" + page);
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_NE(text.str().find("```text\n" + drawing + "```\n"), std::string::npos)
+      << page << " does not show what happens:\n"
+      << drawing;
+}
+
+TEST(Timelines, Fifo) {
+  Timeline<sched::Fifo> timeline({{"a", 0, 6}, {"b", 2, 4}, {"c", 3, 2}});
+  expect_in_page(timeline.draw(), "fifo.md");
+}
+
+TEST(Timelines, RoundRobin) {
+  const sched::RoundRobin::Attributes two = {.slice = ms(2)};
+  Timeline<sched::RoundRobin> timeline({{"a", 0, 6, two}, {"b", 3, 3, two}, {"c", 4, 1, two}});
+  expect_in_page(timeline.draw(), "round_robin.md");
+}
+
+TEST(Timelines, FixedPriority) {
+  Timeline<sched::FixedPriority> timeline(
+      {{"a", 0, 6, {.priority = 1}}, {"b", 2, 3, {.priority = 5}}, {"c", 4, 2, {.priority = 9}}});
+  expect_in_page(timeline.draw(), "fixed_priority.md");
+}
+
+TEST(Timelines, FixedPriorityThreshold) {
+  Timeline<sched::FixedPriorityThreshold> timeline({{"a", 0, 6, {.priority = 1, .threshold = 5}},
+                                                    {"b", 2, 3, {.priority = 5}},
+                                                    {"c", 4, 2, {.priority = 9}}});
+  expect_in_page(timeline.draw(), "fixed_priority.md");
+}
+
+}  // namespace
