@@ -55,7 +55,7 @@ struct Usage {
   uint64_t involuntary = 0;  ///< switches away without its consent
   uint64_t preemptions = 0;  ///< those of them for somebody more urgent, not for a slice's end
   uint64_t wakes = 0;        ///< times it went from blocked to ready
-  CpuNumber cpu = kNoOwner;  ///< where it is, or was last
+  CpuNumber cpu = kNoOwner;  ///< the one that owns it, where it ran last; nobody's before and after
 };
 
 template <hal::Machine M, Policy P, Options kOptions = Options{}>
