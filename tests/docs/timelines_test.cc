@@ -15,6 +15,7 @@
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/scheduler.h"
+#include "tests/docs/lifo.h"
 
 namespace {
 
@@ -144,6 +145,11 @@ TEST(Timelines, FixedPriorityThreshold) {
                                                     {"b", 2, 3, {.priority = 5}},
                                                     {"c", 4, 2, {.priority = 9}}});
   expect_in_page(timeline.draw(), "fixed_priority.md");
+}
+
+TEST(Timelines, Lifo) {
+  Timeline<Lifo> timeline({{"a", 0, 6}, {"b", 2, 4}, {"c", 3, 2}});
+  expect_in_page(timeline.draw(), "your_own.md");
 }
 
 }  // namespace
