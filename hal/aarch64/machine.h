@@ -166,9 +166,10 @@ class Machine {
     uint64_t fpcr = 0;
   };
 
-  // Whatever the ASIDs, nothing stale: this CPU forgets every translation of EL1 and EL0.
+  // Tables that were just written are seen, and nothing stale is, whatever the ASIDs: this CPU
+  // forgets every translation of EL1 and EL0.
   static void load_space(Space space) {
-    asm volatile("msr ttbr0_el1, %0\n isb\n tlbi vmalle1\n dsb nsh\n isb"
+    asm volatile("dsb ishst\n msr ttbr0_el1, %0\n isb\n tlbi vmalle1\n dsb nsh\n isb"
                  :
                  : "r"(space.root)
                  : "memory");
