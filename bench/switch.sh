@@ -1,25 +1,37 @@
 #!/bin/bash
 #
-# Prints what the operations of the scheduler cost, one line each: name, tab, number. See bench/README.md.
+# Prints what the scheduler costs, one line each: name, tab, number. bench/README.md says what each one is.
 #
-#   bazel run //bench:switch -- --arch=aarch64     (riscv64, x86_64; all: with a line before each)
+#   bazel run //bench:switch -- --arch=aarch64     (riscv64, x86_64; all: with a line before each machine)
+#   bazel run //bench:switch -- --arch=aarch64 --quick       without irq_off_max, which takes longest
+#   bazel run //bench:switch -- --arch=aarch64 --masked      only that, with the twelve longest and their way
 #
 # Lines that begin with # say what a number alone does not; they go to the standard error.
-# The arguments before the caller's are the images of all machines, as //bench/BUILD gives them.
+# The arguments before the caller's are what //bench/BUILD gives: llvm-nm, the launcher, trace, tracing.sh,
+# text_bytes.sh, the images.
 
 set -euo pipefail
 
+NM="$1" LAUNCHER="$2" TRACE="$3" TEXT_BYTES="$5"
+# shellcheck source=bench/tracing.sh
+source "$4"
+shift 5
+
 readonly MACHINES=(x86_64 aarch64 riscv64)
+# As few and as many tasks as the image knows how to be busy with.
+readonly FEW=2 MANY=100
 
 usage() {
-  echo "usage: bazel run //bench:switch -- --arch=x86_64|aarch64|riscv64|all" >&2
+  echo "usage: bazel run //bench:switch -- --arch=x86_64|aarch64|riscv64|all [--quick | --masked]" >&2
   exit 2
 }
 
-images=() arch=''
+images=() arch='' counted=1 masked=1 longest=0
 for argument in "$@"; do
   case "${argument}" in
     --arch=*) arch="${argument#*=}" ;;
+    --quick) masked='' ;;
+    --masked) counted='' longest=12 ;;
     -*) usage ;;
     *) images+=("${argument}") ;;
   esac
@@ -30,28 +42,74 @@ case "${arch}" in
   *) usage ;;
 esac
 
-# boot IMAGE: what it has counted, without the firmware's banner.
+scratch="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/switch.XXXXXX")"
+trap 'rm -rf "${scratch}"' EXIT
+
+# image NAME: the path of that image for this machine.
+image() {
+  local file
+  for file in "${images[@]}"; do
+    if [[ "${file##*/}" == "$1_${machine}" ]]; then
+      echo "${PWD}/${file}"
+      return
+    fi
+  done
+  echo "switch.sh: there is no image $1_${machine}" >&2
+  exit 1
+}
+
+# boot NAME: what the image has counted, without the firmware's banner.
 boot() {
-  local log status=0
-  log="$("${PWD}/$1" < /dev/null)" || status=$?
+  local run log status=0
+  run="$(image "$1")"
+  log="$("${run}" < /dev/null)" || status=$?
+  log="${log//$'\r'/}"
   if ((status != 0)); then
     printf '%s\n' "${log}" >&2
-    echo "$1 failed" >&2
+    echo "$1 failed on ${machine}" >&2
     exit 1
   fi
-  grep -P '^([a-z_]+\t[0-9]+$|# )' <<< "${log//$'\r'/}" | while IFS= read -r line; do
-    case "${line}" in
-      '#'*) printf '%s\n' "${line}" >&2 ;;
-      *) printf '%s\n' "${line}" ;;
-    esac
+  grep '^# ' <<< "${log}" >&2 || true
+  grep -P '^[a-z_]+\t[0-9]+$' <<< "${log}"
+}
+
+# The longest masked stretch, with few tasks and with many.
+irq_off_max() {
+  local elf tasks most=0 first='' this
+  elf="$(image masked).elf"
+  for tasks in "${FEW}" "${MANY}"; do
+    mkdir "${scratch}/${machine}.${tasks}"
+    trace_image "${machine}" "${elf}" "${scratch}/${machine}.${tasks}" stretches -- "tasks=${tasks}" \
+      > "${scratch}/stretches"
+    IFS=$'\t' read -r this begin end _ < "${scratch}/stretches"
+    echo "# irq_off_max: ${this} with ${tasks} tasks, from ${begin} to ${end}" >&2
+    if ((longest > 0)); then
+      sed -n "1,${longest}s/^/# /p" "${scratch}/stretches" >&2
+    fi
+    if [[ -n "${first}" ]] && ((this != first)); then
+      echo "# irq_off_max depends on the number of tasks" >&2
+    fi
+    first="${this}"
+    if ((this > most)); then
+      most="${this}"
+    fi
   done
+  printf 'irq_off_max\t%d\n' "${most}"
 }
 
 for machine in "${machines[@]}"; do
   [[ "${arch}" != all ]] || echo "${machine}"
-  for image in yield_round_robin fixed_priority interrupt_same interrupt_wake; do
-    for file in "${images[@]}"; do
-      [[ "${file##*/}" != "${image}_${machine}" ]] || boot "${file}"
-    done
-  done
+  if [[ -n "${counted}" ]]; then
+    boot yield_round_robin
+    boot fixed_priority > "${scratch}/fixed_priority"
+    grep -v '^task_bytes' "${scratch}/fixed_priority" | grep -v '^create_delete'
+    boot interrupt_same
+    boot interrupt_wake
+    grep '^create_delete' "${scratch}/fixed_priority"
+    "${TEXT_BYTES}" "${NM}" "$(image footprint).elf"
+    grep '^task_bytes' "${scratch}/fixed_priority"
+  fi
+  if [[ -n "${masked}" ]]; then
+    irq_off_max
+  fi
 done

@@ -31,12 +31,12 @@ struct Probe {
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;
-    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]" : "=&r"(count) : "r"(&slot) : "memory");
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=:" : "=&r"(count) : "r"(&slot) : "memory");
   }
 
   static uint64_t read() {
     uint64_t count;
-    asm volatile("mrs %0, pmccntr_el0" : "=r"(count) : : "memory");
+    asm volatile("bench_end_%=: mrs %0, pmccntr_el0" : "=r"(count) : : "memory");
     return count;
   }
 
@@ -51,10 +51,18 @@ struct Probe {
   static void mark_and_raise(uint64_t& slot) {
     constexpr uint64_t kSelf = uint64_t{kLine} << 24 | 1;  // the core with affinity 0.0.0.0
     uint64_t count;
-    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\n msr s3_0_c12_c11_5, %2\n isb"
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=: msr s3_0_c12_c11_5, %2\n isb"
                  : "=&r"(count)
                  : "r"(&slot), "r"(kSelf)
                  : "memory");
+  }
+
+  /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
+  template <typename Local>
+  static void become(Local& other) {
+    static constexpr uint64_t kAffinities[] = {0, 0};
+    other.affinities = kAffinities;
+    asm volatile("msr tpidr_el1, %0" : : "r"(&other) : "memory");
   }
 
   /// What `acknowledge` calls the device.

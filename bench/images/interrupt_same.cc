@@ -36,7 +36,7 @@ void be_interrupted(void*) {
 }  // namespace
 
 bool baton_interrupt(uintptr_t source) {
-  return bench::interrupt<S>(source, Probe::kDevice, [] {});
+  return bench::interrupt<S>(source, Probe::kDevice, [](S::Interrupt&) {});
 }
 void baton_preempt() { S::preempt(); }
 

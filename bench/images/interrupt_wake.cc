@@ -41,7 +41,8 @@ void be_interrupted(void*) {
 }  // namespace
 
 bool baton_interrupt(uintptr_t source) {
-  return bench::interrupt<S>(source, Probe::kDevice, [] { S::wake(higher); });
+  return bench::interrupt<S>(source, Probe::kDevice,
+                             [](S::Interrupt& interrupt) { interrupt.wake(higher); });
 }
 void baton_preempt() { S::preempt(); }
 

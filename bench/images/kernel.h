@@ -43,14 +43,15 @@ uint64_t cost_of_trigger() {
   return end - begin;
 }
 
-/// What every kernel's `baton_interrupt` does, with `device()` for the one device there is.
+/// What every kernel's `baton_interrupt` does, with `device(interrupt)` for the one device there
+/// is.
 template <typename S, typename Device>
 [[gnu::always_inline]] inline bool interrupt(uintptr_t source, hal::Cause device_cause,
                                              Device device) {
   typename S::Interrupt interrupt;
   const hal::Interrupt what = S::Machine::acknowledge(source);
   if (what.cause == device_cause) {
-    device();
+    device(interrupt);
     if (what.cause == hal::Cause::device) S::Machine::complete(what);
   } else if (what.cause == hal::Cause::timer) {
     S::on_timer();
@@ -63,7 +64,7 @@ template <typename S, typename Device>
 /// The same without a device.
 template <typename S>
 bool interrupt(uintptr_t source) {
-  return interrupt<S>(source, hal::Cause::none, [] {});
+  return interrupt<S>(source, hal::Cause::none, [](typename S::Interrupt&) {});
 }
 
 }  // namespace bench

@@ -21,12 +21,12 @@ struct Probe {
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;
-    asm volatile("rdinstret %0\n sd %0, 0(%1)" : "=&r"(count) : "r"(&slot) : "memory");
+    asm volatile("rdinstret %0\n sd %0, 0(%1)\nbench_begin_%=:" : "=&r"(count) : "r"(&slot) : "memory");
   }
 
   static uint64_t read() {
     uint64_t count;
-    asm volatile("rdinstret %0" : "=r"(count) : : "memory");
+    asm volatile("bench_end_%=: rdinstret %0" : "=r"(count) : : "memory");
     return count;
   }
 
@@ -36,10 +36,18 @@ struct Probe {
   /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
   static void mark_and_raise(uint64_t& slot) {
     uint64_t count;
-    asm volatile("rdinstret %0\n sd %0, 0(%1)\n csrsi sip, 2"
+    asm volatile("rdinstret %0\n sd %0, 0(%1)\nbench_begin_%=: csrsi sip, 2"
                  : "=&r"(count)
                  : "r"(&slot)
                  : "memory");
+  }
+
+  /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
+  template <typename Local>
+  static void become(Local& other) {
+    static constexpr uintptr_t kHarts[] = {0, 0};
+    other.harts = kHarts;
+    asm volatile("mv tp, %0" : : "r"(&other) : "memory");
   }
 
   /// What `acknowledge` calls the device.

@@ -20,7 +20,7 @@ struct Probe {
 
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
-    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)"
+    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\nbench_begin_%=:"
                  :
                  : "r"(&slot)
                  : "eax", "edx", "memory");
@@ -28,7 +28,7 @@ struct Probe {
 
   static uint64_t read() {
     uint32_t low, high;
-    asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    asm volatile("bench_end_%=: rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return uint64_t{high} << 32 | low;
   }
 
@@ -39,10 +39,23 @@ struct Probe {
   static void mark_and_raise(uint64_t& slot) {
     constexpr uintptr_t kCommand = hal::x86_64::Pc::kLocalApic + 0x300;
     constexpr uint32_t kSelf = 1u << 18 | kVector;
-    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\n movl %2, (%1)"
+    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\nbench_begin_%=: movl %2, (%1)"
                  :
                  : "r"(&slot), "r"(kCommand), "i"(kSelf)
                  : "eax", "edx", "memory");
+  }
+
+  /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
+  template <typename Local>
+  static void become(Local& other) {
+    static constexpr uint32_t kApicIds[] = {0, 0};
+    other.apic_ids = kApicIds;
+    const auto base = reinterpret_cast<uintptr_t>(&other);
+    asm volatile("wrmsr"
+                 :
+                 : "c"(0xc000'0101), "a"(static_cast<uint32_t>(base)),
+                   "d"(static_cast<uint32_t>(base >> 32))
+                 : "memory");
   }
 
   /// What `acknowledge` calls the device.
