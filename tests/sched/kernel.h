@@ -11,6 +11,7 @@
 #ifndef BATON_TESTS_SCHED_KERNEL_H_
 #define BATON_TESTS_SCHED_KERNEL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -66,8 +67,8 @@ class Kernel {
   /// The name of a task that is no `Thread`: the sink lets it alone.
   static constexpr char kStranger[] = "stranger";
 
-  /// Every CPU but number 0 boots at once, and runs; CPU 0 boots at instant 10, so that all others
-  /// may be spawned on from its boot code.
+  /// With one CPU it boots at instant 10. With more all others boot at once, and run; CPU 0 boots
+  /// at instant 1000, so that they may be spawned on from its boot code.
   explicit Kernel(hal::sim::Options options = {})
       : count_(options.cpus),
         cpus_(new Cpu[options.cpus]),
@@ -81,7 +82,7 @@ class Kernel {
   /// `code` runs on CPU 0 between `start` and `run`.
   void boot(std::function<void()> code) {
     for (CpuNumber cpu = 1; cpu < count_; ++cpu) boot_cpu(cpu, nullptr, {});
-    boot_cpu(0, std::move(code), at(10));
+    boot_cpu(0, std::move(code), count_ == 1 ? at(10) : at(1000));
   }
   void boot_cpu(CpuNumber number, std::function<void()> code, Instant when) {
     world.boot(
@@ -113,11 +114,15 @@ class Kernel {
   Cpu& cpu(CpuNumber number) { return cpus_[number]; }
   CpuNumber count() const { return count_; }
 
+  /// How long an interrupt's handler took at most, in a world where machine calls cost something.
+  Duration longest_interrupt() const { return ticks(longest_interrupt_.load()); }
+
   void log(std::string line) { lines.push_back(std::move(line)); }
 
  private:
   const CpuNumber count_;
   const std::unique_ptr<Cpu[]> cpus_;
+  std::atomic<uint64_t> longest_interrupt_{0};  // of all CPUs
 
  public:
   hal::sim::World world;
@@ -131,6 +136,7 @@ class Kernel {
  private:
   hal::sim::Options with_handlers(hal::sim::Options options) {
     options.interrupt = [this](hal::Interrupt interrupt) {
+      const Instant begin = world.now();
       typename S::Interrupt guard;
       switch (interrupt.cause) {
         case hal::Cause::timer: S::on_timer(); break;
@@ -138,7 +144,12 @@ class Kernel {
         case hal::Cause::device: on_device(interrupt.line, guard); break;
         case hal::Cause::none: ADD_FAILURE() << "an interrupt without a cause"; break;
       }
-      return guard.leave();
+      const bool due = guard.leave();
+      const uint64_t took = (world.now() - begin).ticks;
+      if (took > longest_interrupt_.load(std::memory_order_relaxed)) {
+        longest_interrupt_.store(took, std::memory_order_relaxed);
+      }
+      return due;
     };
     options.preempt = [] { S::preempt(); };
     return options;

@@ -654,8 +654,8 @@ TEST(Scheduler, LivesManyTimesInOneProcess) {
   populate(first);
   populate(second);
   populate(third);
-  for (uint64_t until = 100; until < 4000; until += 100) {
-    EXPECT_EQ(first.run(at(until)), until < 3010 ? End::until : End::quiet);
+  for (uint64_t until = 100; until < 5000; until += 100) {
+    EXPECT_EQ(first.run(at(until)), until < 4000 ? End::until : End::quiet);
     second.run(at(until));
     third.run(at(until));
   }

@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "absl/random/distributions.h"
-#include "absl/random/random.h"
 #include "gtest/gtest.h"
 
 namespace sched::test {
@@ -339,7 +338,7 @@ TEST(MailboxOnThreads, MergesRequestsAndLosesNone) {
   static constexpr uint64_t kSeed = 1;
   static constexpr int kBursts = 10'000;
   static constexpr std::array<Requests, 2> kRequests = {request::wake, request::kill};
-  absl::InsecureBitGen gen(std::seed_seq{kSeed});
+  std::mt19937_64 gen(kSeed);
   Item item;
   adopt(item, 0);
   // By request. Relaxed: the order comes from the word alone.

@@ -50,7 +50,7 @@ TEST(LevelSet, InsertsANumberOnce) {
 TEST(LevelSet, MatchesAnOrderedSet) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    absl::InsecureBitGen gen = generator(seed);
+    std::mt19937_64 gen = generator(seed);
     // Few numbers, so that groups fill and empty; other ones in each run.
     const int base = absl::Uniform(gen, 0, 256);
     const int spread = absl::Uniform(absl::IntervalClosed, gen, 1, 256);

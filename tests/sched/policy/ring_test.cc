@@ -111,7 +111,7 @@ TEST_F(RingTest, AnItemThatWasRemovedSaysSo) {
 TEST_F(RingTest, MatchesAListUnderRandomOperations) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    absl::InsecureBitGen gen = generator(seed);
+    std::mt19937_64 gen = generator(seed);
     items_ = {};
     for (int i = 0; i < kItems; ++i) item(i).number = i;
     ring_ = {};
