@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "hal/sim/log.h"
 #include "hal/sim/sim.h"
 
 namespace hal::sim {
@@ -44,7 +45,9 @@ std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
   } else {
     out << outcome.end;
   }
-  return out << " on CPU " << outcome.cpu << " at " << outcome.at.ticks << "; " << outcome.trace;
+  out << " on CPU " << outcome.cpu << " at " << outcome.at.ticks;
+  if (outcome.log != nullptr) out << "; " << outcome.log->text();
+  return out;
 }
 
 }  // namespace hal::sim

@@ -15,15 +15,17 @@
 #include "hal/sim/sim.h"
 
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <ostream>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "hal/sim/explorer.h"
+#include "hal/sim/log.h"
 #include "hal/sim/sanitizer.h"
 #include "hal/sim/stack_switch.h"
 
@@ -56,75 +58,6 @@ class Random {
  private:
   uint64_t state_;
 };
-
-enum class What : uint8_t {
-  boot,
-  start,
-  done,
-  arm,
-  take_timer,
-  take_kick,
-  take_device,
-  preempt,
-  kick,
-  switched,
-  wait,
-  woken,
-  let_in,
-  load_space,
-  stop,
-  panic,
-  misuse,
-  steps,
-  note,
-};
-
-struct Record {
-  Instant at;
-  CpuNumber cpu = 0;
-  What what = What::note;
-  uint64_t a = 0;
-  uint64_t b = 0;
-  std::string text;
-};
-
-std::string printed(const char* format, ...) __attribute__((format(printf, 1, 2)));
-std::string printed(const char* format, ...) {
-  char line[160];
-  std::va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(line, sizeof(line), format, arguments);
-  va_end(arguments);
-  return line;
-}
-
-std::string describe(const Record& record) {
-  const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  const std::string until = record.a >= never.ticks ? "never" : printed("%llu", number(record.a));
-  switch (record.what) {
-    case What::boot: return "boots";
-    case What::start: return printed("start_cpu, number %llu", number(record.a));
-    case What::done: return "boot code returned";
-    case What::arm: return "arm " + until;
-    case What::take_timer: return "takes the timer's interrupt";
-    case What::take_kick: return "takes a kick";
-    case What::take_device: return printed("takes the interrupt of line %llu", number(record.a));
-    case What::preempt: return "preempt";
-    case What::kick: return printed("kicks CPU %llu", number(record.a));
-    case What::switched:
-      return printed("switch from stack %llu to %llu", number(record.a), number(record.b));
-    case What::wait: return "waits";
-    case What::woken: return "woken";
-    case What::let_in: return printed("lets others in for %llu", number(record.a));
-    case What::load_space: return printed("loads space %llu", number(record.a));
-    case What::stop: return "stops the run";
-    case What::panic: return "panic: " + record.text;
-    case What::misuse: return "misuse: " + record.text;
-    case What::steps: return "has used up the steps";
-    case What::note: return record.text;
-  }
-  return "";
-}
 
 // Timer interrupts at one instant on one CPU before it counts as a storm.
 constexpr unsigned kStorm = 1000;
@@ -187,7 +120,10 @@ struct World::Impl {
   };
 
   explicit Impl(World* owner, Options options)
-      : world(owner), options(std::move(options)), random(this->options.seed) {
+      : world(owner),
+        options(std::move(options)),
+        random(this->options.seed),
+        log(std::make_shared<Log>(this->options.trace)) {
     wait_shape = this->options.wait;
     hub.fiber = &hub_fiber;
     cpus.resize(this->options.cpus);
@@ -217,53 +153,26 @@ struct World::Impl {
   // --- The trace ---
 
   void record(What what, uint64_t a = 0, uint64_t b = 0, std::string text = {}) {
-    const auto mix = [this](uint64_t value) {
-      fingerprint = (fingerprint ^ value) * 0x100000001b3;
-      fingerprint ^= fingerprint >> 29;
-    };
-    const CpuNumber index = current != nullptr ? current->index : 0;
-    mix(now.ticks);
-    mix(uint64_t{index} << 8 | static_cast<uint64_t>(what));
-    mix(a);
-    mix(b);
-    for (const char c : text) mix(static_cast<unsigned char>(c));
-    if (options.trace == 0) return;
-    Record entry{now, index, what, a, b, std::move(text)};
-    if (records.size() < options.trace) {
-      records.push_back(std::move(entry));
-    } else {
-      records[recorded % options.trace] = std::move(entry);
-    }
-    ++recorded;
+    log->record(now, current != nullptr ? current->index : CpuNumber{0}, what, a, b,
+                std::move(text));
   }
 
-  std::string trace() const {
-    std::string text = options.explorer != nullptr
-                           ? "schedule " + options.explorer->schedule() + "\n"
-                           : printed("seed %llu\n", static_cast<unsigned long long>(options.seed));
-    const size_t first = recorded > records.size() ? recorded % records.size() : 0;
-    if (recorded > records.size()) {
-      text += printed("(%zu earlier records are gone)\n", recorded - records.size());
-    }
-    for (size_t i = 0; i < records.size(); ++i) {
-      const Record& record = records[(first + i) % records.size()];
-      text += printed("%12llu  CPU %u  ", static_cast<unsigned long long>(record.at.ticks),
-                      unsigned{record.cpu});
-      text += describe(record) + "\n";
-    }
-    return text;
+  // An explorer's schedule grows during a run, so the title is made when somebody may read it.
+  void entitle() const {
+    log->set_title(options.explorer != nullptr ? "schedule " + options.explorer->schedule()
+                                               : "seed " + std::to_string(options.seed));
   }
 
   // --- Ends ---
 
   Outcome outcome_now(End end) const {
+    entitle();
     return {.end = end,
             .rule = {},
             .task = {},
             .cpu = current != nullptr ? current->index : CpuNumber{0},
             .at = now,
-            .seed = options.seed,
-            .trace = trace()};
+            .log = log};
   }
 
   // Guest: ends the run for good; this stack and all others are abandoned where they are.
@@ -596,9 +505,7 @@ struct World::Impl {
   Outcome outcome;
   Outcome stop_outcome;
 
-  std::vector<Record> records;
-  size_t recorded = 0;
-  uint64_t fingerprint = 0xcbf29ce484222325;
+  const std::shared_ptr<Log> log;
 };
 
 World::World(Options options) : impl_(std::make_unique<Impl>(this, std::move(options))) {}
@@ -665,12 +572,13 @@ void World::note(std::string_view text) {
 
 std::string World::trace() const {
   const sanitizer::Unseen unseen;
-  return impl_->trace();
+  impl_->entitle();
+  return impl_->log->text();
 }
 
 uint64_t World::fingerprint() const {
   const sanitizer::Unseen unseen;
-  return impl_->fingerprint;
+  return impl_->log->fingerprint();
 }
 
 // --- The machine ---

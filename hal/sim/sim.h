@@ -1,20 +1,18 @@
 // The simulated machine: virtual CPUs and virtual time in one host thread, so that the scheduler
 // that boots runs, unchanged and on real stacks, inside an ordinary test, in milliseconds.
 //
-//     hal::sim::World world({.cpus = 2,
-//                            .seed = 7,
-//                            .interrupt = [](hal::Interrupt i) { ... return S::Interrupt...; },
-//                            .preempt = [] { S::preempt(); }});
-//     world.boot(0, [] { S::start(...); S::spawn(...); S::run(); });
-//     world.boot(1, [] { ... });
+//     hal::sim::World world({.cpus = 2, .seed = 7, .interrupt = on_interrupt, .preempt =
+//     S::preempt}); world.boot(0, [&] { S::start(cpus, 0, sink); S::spawn(task, ...); S::run(); });
+//     world.boot(1, [&] { S::start(cpus, 1, sink); S::run(); });
 //     EXPECT_EQ(world.run(), hal::sim::End::quiet);
 //
 // What is virtual and what is not
 // - Time: one clock for all CPUs, 1 GHz where nothing else is asked for, first instant 1. Guest
-// code (whatever runs inside `run`)
-//   takes no time, except where it says so: `Machine::spend(work)` is CPU-bound work, and
-//   `Machine::wait` sleeps. The world always continues the CPU whose next event is earliest, so a
-//   cause comes before its effect on every CPU; nothing depends on the host's clock.
+// code
+//   (whatever runs inside `run`) takes no time, except where it says so: `Machine::spend(work)` is
+//   CPU-bound work, and `Machine::wait` sleeps. The world always continues the CPU whose next event
+//   is earliest, so a cause comes before its effect on every CPU; nothing depends on the host's
+//   clock.
 // - CPUs: one runs at a time; which one, where several could, is drawn from the seed. Besides at
 //   `spend` and `wait`, another CPU may come in between at every machine call (`.interleave`).
 //   Between two machine calls guest code is one indivisible step: call `spend({})` where a test
@@ -50,6 +48,7 @@
 namespace hal::sim {
 
 class Explorer;
+class Log;
 
 /// How the simulated `wait` ends; the contract allows both, and a machine has one of them.
 enum class Wait : uint8_t {
@@ -115,14 +114,15 @@ struct Outcome {
   std::string task;   ///< For panic: the task that was named, if any.
   CpuNumber cpu = 0;  ///< On which virtual CPU, for stopped, steps, panic and misuse.
   Instant at;
-  uint64_t seed = 0;
-  std::string trace;
+  std::shared_ptr<const Log> log;  ///< What was recorded, shared with the world.
 
   /// A panic or misuse, or `steps`: the world cannot go on.
   bool failed() const { return end == End::steps || end == End::panic || end == End::misuse; }
 };
 
-/// What an outcome is expected to be: `EXPECT_EQ(world.run(), (Panic{"rule", "task"}))`.
+/// What an outcome is expected to be: `EXPECT_EQ(world.run(), (Panic{"rule", "task"}))`. The rules
+/// of a misuse are listed in `hal/sim/sim.cc`, where they are checked; each begins with the
+/// function that was called against its contract.
 struct Panic {
   std::string_view rule;
   std::string_view task = {};
