@@ -18,6 +18,9 @@ def _image_transition_impl(settings, attr):
         for name in settings[_flag("features")]
         if name == "warnings_are_errors"
     ]
+
+    # Bazel's default drops debug information in fastbuild, where -g is on for backtraces and debuggers.
+    result[_flag("strip")] = "never"
     result[_flag("platforms")] = [str(Label("//platforms:" + attr.platform))]
     return result
 
@@ -29,6 +32,7 @@ _image_transition = transition(
         "compilation_mode",
         "features",
         "platforms",
+        "strip",
     ]],
 )
 
