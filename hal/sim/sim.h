@@ -100,7 +100,7 @@ struct Options {
 enum class End : uint8_t {
   quiet,    ///< Every CPU waits or is done, and no interrupt is armed, scheduled or pending.
   stopped,  ///< `World::stop` was called.
-  until,    ///< The next event lies behind the instant given to `run`.
+  until,    ///< The next event comes after the instant given to `run`.
   steps,    ///< `Options::steps` were used up: most likely a loop that spends no time.
   panic,    ///< `Machine::panic` was called.
   misuse,   ///< The contract of `hal/hal.h` was broken.
