@@ -17,13 +17,6 @@
 
 namespace bench {
 
-/// The instructions from `mark` to `read` with nothing between them.
-inline uint64_t cost_of_nothing() {
-  uint64_t begin;
-  Probe::mark(begin);
-  return Probe::read() - begin;
-}
-
 class Rounds {
   static constexpr size_t kWarmUp = 16;
   static constexpr size_t kRounds = 64;

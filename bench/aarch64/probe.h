@@ -31,7 +31,20 @@ struct Probe {
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;
-    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=:" : "=&r"(count) : "r"(&slot) : "memory");
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=:"
+                 : "=&r"(count)
+                 : "r"(&slot)
+                 : "memory");
+  }
+
+  /// What `mark` and the next `read` cost when nothing is between them.
+  static uint64_t cost_of_nothing() {
+    uint64_t first, second, slot;
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%2]\n mrs %1, pmccntr_el0"
+                 : "=&r"(first), "=r"(second)
+                 : "r"(&slot)
+                 : "memory");
+    return second - first;
   }
 
   static uint64_t read() {
@@ -49,12 +62,22 @@ struct Probe {
 
   /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
   static void mark_and_raise(uint64_t& slot) {
-    constexpr uint64_t kSelf = uint64_t{kLine} << 24 | 1;  // the core with affinity 0.0.0.0
     uint64_t count;
     asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=: msr s3_0_c12_c11_5, %2\n isb"
                  : "=&r"(count)
                  : "r"(&slot), "r"(kSelf)
                  : "memory");
+  }
+
+  /// What `mark_and_raise` and the next `read` cost when the interrupt is not taken. Masked.
+  static uint64_t cost_of_raising() {
+    uint64_t first, second, slot;
+    asm volatile(
+        "mrs %0, pmccntr_el0\n str %0, [%2]\n msr s3_0_c12_c11_5, %3\n isb\n mrs %1, pmccntr_el0"
+        : "=&r"(first), "=r"(second)
+        : "r"(&slot), "r"(kSelf)
+        : "memory");
+    return second - first;
   }
 
   /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
@@ -70,6 +93,7 @@ struct Probe {
 
  private:
   static constexpr uint32_t kLine = 1;
+  static constexpr uint64_t kSelf = uint64_t{kLine} << 24 | 1;  // to the core with affinity 0.0.0.0
 };
 
 }  // namespace bench

@@ -21,7 +21,6 @@ using S = sched::Scheduler<hal::Native, sched::FixedPriority>;
 using bench::Probe;
 using bench::Rounds;
 
-constexpr uint16_t kChild = 1;
 constexpr uint16_t kConductor = 2;
 constexpr uint16_t kTurns = 7;  // the one level with a slice
 constexpr uint16_t kHigher = 200;
@@ -57,13 +56,10 @@ void wait_for_wakes(void*) {
 
 void end_at_once(void*) {}
 
-void sink(S::Task&) {
-  lives.add(Probe::read() - begin);
-  S::wake(conductor);
-}
+void sink(S::Task&) { lives.add(Probe::read() - begin); }
 
 void conduct(void*) {
-  const uint64_t nothing = bench::cost_of_nothing();
+  const uint64_t nothing = Probe::cost_of_nothing();
 
   const S::Attributes turns = {.priority = kTurns};
   {
@@ -88,10 +84,11 @@ void conduct(void*) {
   }
   wakes.report("wake_to_higher", nothing);
 
+  // A child of the conductor's own rank, so that it takes its turn when the conductor yields.
   for (size_t i = 0; i < Rounds::kWanted; ++i) {
     Probe::mark(begin);
-    bench::must(S::spawn(child, stacks[4], end_at_once, nullptr, {.priority = kChild}));
-    S::park();
+    bench::must(S::spawn(child, stacks[4], end_at_once, nullptr, {.priority = kConductor}));
+    S::yield();
   }
   lives.report("create_delete", nothing);
 

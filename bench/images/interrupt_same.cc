@@ -24,12 +24,12 @@ constinit uint64_t begin = 0;
 constinit bench::Rounds rounds;
 
 void be_interrupted(void*) {
-  const uint64_t trigger = bench::cost_of_trigger<S>();
+  const uint64_t raising = bench::cost_of_raising<S>();
   for (bool enough = false; !enough;) {
     Probe::mark_and_raise(begin);
     enough = rounds.add(Probe::read() - begin);
   }
-  rounds.report("irq_same_task", trigger);
+  rounds.report("irq_same_task", raising);
   kit::finish(true);
 }
 

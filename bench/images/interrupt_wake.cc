@@ -32,9 +32,9 @@ void wait_for_interrupts(void*) {
 }
 
 void be_interrupted(void*) {
-  const uint64_t trigger = bench::cost_of_trigger<S>();
+  const uint64_t raising = bench::cost_of_raising<S>();
   for (size_t i = 0; i < bench::Rounds::kWanted; ++i) Probe::mark_and_raise(begin);
-  rounds.report("irq_wake_to_higher", trigger);
+  rounds.report("irq_wake_to_higher", raising);
   kit::finish(true);
 }
 

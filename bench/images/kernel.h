@@ -31,16 +31,14 @@ void no_sink(typename S::Task& task) {
   kit::panic("a task has ended", task.name());
 }
 
-/// The instructions from `mark_and_raise` to a read after it, when the interrupt is not taken. It
-/// is taken before this returns. For a task, before anything is counted.
+/// `Probe::cost_of_raising`, for a task before anything is counted: the interrupt that it leaves
+/// pending is taken before this returns.
 template <typename S>
-uint64_t cost_of_trigger() {
+uint64_t cost_of_raising() {
   const auto irq = S::Machine::mask();
-  uint64_t begin;
-  Probe::mark_and_raise(begin);
-  const uint64_t end = Probe::read();
+  const uint64_t cost = Probe::cost_of_raising();
   S::Machine::unmask(irq);
-  return end - begin;
+  return cost;
 }
 
 /// What every kernel's `baton_interrupt` does, with `device(interrupt)` for the one device there

@@ -28,7 +28,7 @@ void turns(void*) {
     bench::Probe::mark(begin);
     S::yield();
     if (rounds.add(bench::Probe::read() - begin)) {
-      rounds.report("yield_round_robin", bench::cost_of_nothing());
+      rounds.report("yield_round_robin", bench::Probe::cost_of_nothing());
       kit::finish(true);
     }
   }

@@ -21,7 +21,20 @@ struct Probe {
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;
-    asm volatile("rdinstret %0\n sd %0, 0(%1)\nbench_begin_%=:" : "=&r"(count) : "r"(&slot) : "memory");
+    asm volatile("rdinstret %0\n sd %0, 0(%1)\nbench_begin_%=:"
+                 : "=&r"(count)
+                 : "r"(&slot)
+                 : "memory");
+  }
+
+  /// What `mark` and the next `read` cost when nothing is between them.
+  static uint64_t cost_of_nothing() {
+    uint64_t first, second, slot;
+    asm volatile("rdinstret %0\n sd %0, 0(%2)\n rdinstret %1"
+                 : "=&r"(first), "=r"(second)
+                 : "r"(&slot)
+                 : "memory");
+    return second - first;
   }
 
   static uint64_t read() {
@@ -40,6 +53,16 @@ struct Probe {
                  : "=&r"(count)
                  : "r"(&slot)
                  : "memory");
+  }
+
+  /// What `mark_and_raise` and the next `read` cost when the interrupt is not taken. Masked.
+  static uint64_t cost_of_raising() {
+    uint64_t first, second, slot;
+    asm volatile("rdinstret %0\n sd %0, 0(%2)\n csrsi sip, 2\n rdinstret %1"
+                 : "=&r"(first), "=r"(second)
+                 : "r"(&slot)
+                 : "memory");
+    return second - first;
   }
 
   /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.

@@ -26,6 +26,17 @@ struct Probe {
                  : "eax", "edx", "memory");
   }
 
+  /// What `mark` and the next `read` cost when nothing is between them.
+  static uint64_t cost_of_nothing() {
+    uint64_t slot, second;
+    asm volatile(
+        "rdtsc\n mov %%eax, 0(%1)\n mov %%edx, 4(%1)\n rdtsc\n shl $32, %%rdx\n or %%rdx, %%rax"
+        : "=&a"(second)
+        : "r"(&slot)
+        : "rdx", "memory");
+    return second - slot;
+  }
+
   static uint64_t read() {
     uint32_t low, high;
     asm volatile("bench_end_%=: rdtsc" : "=a"(low), "=d"(high) : : "memory");
@@ -37,12 +48,22 @@ struct Probe {
 
   /// `mark`, then raises the device's interrupt; unmasked, it is taken before the next instruction.
   static void mark_and_raise(uint64_t& slot) {
-    constexpr uintptr_t kCommand = hal::x86_64::Pc::kLocalApic + 0x300;
-    constexpr uint32_t kSelf = 1u << 18 | kVector;
     asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\nbench_begin_%=: movl %2, (%1)"
                  :
                  : "r"(&slot), "r"(kCommand), "i"(kSelf)
                  : "eax", "edx", "memory");
+  }
+
+  /// What `mark_and_raise` and the next `read` cost when the interrupt is not taken. Masked.
+  static uint64_t cost_of_raising() {
+    uint64_t slot, second;
+    asm volatile(
+        "rdtsc\n mov %%eax, 0(%1)\n mov %%edx, 4(%1)\n movl %3, (%2)\n"
+        "rdtsc\n shl $32, %%rdx\n or %%rdx, %%rax"
+        : "=&a"(second)
+        : "r"(&slot), "r"(kCommand), "i"(kSelf)
+        : "rdx", "memory");
+    return second - slot;
   }
 
   /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
@@ -63,6 +84,8 @@ struct Probe {
 
  private:
   static constexpr uint32_t kVector = hal::x86_64::kFirstVector + 2;
+  static constexpr uint32_t kSelf = 1u << 18 | kVector;
+  static constexpr uintptr_t kCommand = hal::x86_64::Pc::kLocalApic + 0x300;
 };
 
 }  // namespace bench

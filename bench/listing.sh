@@ -1,0 +1,85 @@
+#!/bin/bash
+#
+# Prints the way an operation goes: every instruction it executes, in order, and how many each function has.
+#
+#   bazel run //bench:listing -- --arch=riscv64 yield_round_robin
+#
+# The operations are those that //bench:switch counts in instructions, irq_off_max excepted, for which
+# `//bench:switch -- --masked` is the tool. What is printed is one round from the middle of many.
+#
+# The arguments before the caller's are what //bench/BUILD gives: llvm-nm, llvm-objdump, the launcher, trace,
+# tracing.sh, the images.
+
+set -euo pipefail
+
+NM="$1" OBJDUMP="$2" LAUNCHER="$3" TRACE="$4"
+# shellcheck source=bench/tracing.sh
+source "$5"
+shift 5
+
+usage() {
+  echo "usage: bazel run //bench:listing -- --arch=x86_64|aarch64|riscv64 OPERATION" >&2
+  exit 2
+}
+
+images=() machine='' operation=''
+for argument in "$@"; do
+  case "${argument}" in
+    --arch=x86_64 | --arch=aarch64 | --arch=riscv64) machine="${argument#*=}" ;;
+    -*) usage ;;
+    */*) images+=("${argument}") ;;
+    *) operation="${argument}" ;;
+  esac
+done
+[[ -n "${machine}" ]] || usage
+
+# The image, and the number of a round in the middle of those that it counts (bench/rounds.h has 80 a scene).
+case "${operation}" in
+  yield_round_robin) image=yield_round_robin round=40 ;;
+  yield_fixed_priority) image=fixed_priority round=40 ;;
+  yield_alone) image=fixed_priority round=120 ;;
+  wake_to_higher) image=fixed_priority round=200 ;;
+  create_delete) image=fixed_priority round=280 ;;
+  irq_same_task) image=interrupt_same round=40 ;;
+  irq_wake_to_higher) image=interrupt_wake round=40 ;;
+  *) usage ;;
+esac
+elf=''
+for file in "${images[@]}"; do
+  [[ "${file##*/}" != "${image}_${machine}" ]] || elf="${PWD}/${file}.elf"
+done
+
+scratch="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/listing.XXXXXX")"
+trap 'rm -rf "${scratch}"' EXIT
+trace_image "${machine}" "${elf}" "${scratch}" path "${round}" -- > "${scratch}/path"
+features=()
+if [[ "${machine}" == riscv64 ]]; then
+  features=(--mattr=+m,+a,+c)  # which the image does not say of itself
+fi
+"${OBJDUMP}" -d -C --no-show-raw-insn "${features[@]}" "${elf}" | awk -F '\t' '
+  FNR == NR {
+    if (match($1, /^ *[0-9a-f]+:/)) {
+      address = $1
+      gsub(/[ :]/, "", address)
+      text = $2
+      for (i = 3; i <= NF; ++i) text = text " " $i
+      gsub(/<[^>]*[<(].*/, "", text)
+      code[address] = text
+    }
+    next
+  }
+  {
+    function_name = $2
+    sub(/\+0x[0-9a-f]*$/, "", function_name)
+    if (function_name != last) {
+      printf "%s\n", function_name
+      last = function_name
+    }
+    printf "%5d  %s  %s\n", ++n, $1, code[$1]
+    if (!(function_name in count)) order[++functions] = function_name
+    ++count[function_name]
+  }
+  END {
+    printf "\n%d instructions\n", n
+    for (i = 1; i <= functions; ++i) printf "%5d  %s\n", count[order[i]], order[i]
+  }' - "${scratch}/path"
