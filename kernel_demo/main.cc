@@ -3,9 +3,11 @@
 #include "kernel_demo/arguments.h"
 #include "kernel_demo/kit.h"
 #include "kernel_demo/selftest/selftest.h"
+#include "kernel_demo/shell/shell.h"
 #include "kernel_demo/stacks.h"
 #include "kernel_demo/stage.h"
 #include "kernel_demo/threads.h"
+#include "kernel_demo/tour/tour.h"
 
 namespace demo {
 namespace {
@@ -21,9 +23,10 @@ namespace {
 
 [[noreturn]] void start(const Arguments& arguments) {
   switch (arguments.run) {
+    case Run::tour: run_tour();
     case Run::threads: run_threads(arguments);
+    case Run::shell: run_shell(arguments);
     case Run::selftest: run_selftest();
-    default: kit::finish(false);
   }
 }
 

@@ -8,6 +8,19 @@
 
 namespace demo {
 
+namespace {
+
+/// A bar of at most `width` characters, in eighths of one. Something is never drawn as nothing.
+void print_bar(uint64_t value, uint64_t longest, uint64_t width) {
+  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  if (longest == 0) return;
+  uint64_t eighths = value * width * 8 / longest;
+  if (eighths == 0 && value != 0) eighths = 1;
+  kit::print("{}{}", kit::Repeat{"█", eighths / 8}, kEighths[eighths % 8]);
+}
+
+}  // namespace
+
 Duration total_run(std::span<const Row> rows) {
   Duration total;
   for (const Row& row : rows) total.ticks += row.usage.run.ticks;
@@ -33,16 +46,31 @@ void print_table(std::span<const Row> rows, const char* attributes_title) {
 }
 
 void print_chart(std::span<const Row> rows) {
-  constexpr uint64_t kWidth = 56;
-  // Eighths of a character cell.
-  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   const Duration total = total_run(rows);
-  uint64_t longest = 1;
+  uint64_t longest = 0;
   for (const Row& row : rows) longest = std::max(longest, share(row, total));
   for (const Row& row : rows) {
-    const uint64_t eighths = share(row, total) * kWidth * 8 / longest;
-    kit::print("  {:<9}{}{} {} %\n", row.name, kit::Repeat{"█", eighths / 8}, kEighths[eighths % 8],
-               hundredths(share(row, total)));
+    kit::print("  {:<9}", row.name);
+    print_bar(share(row, total), longest, 56);
+    kit::print(" {} %\n", hundredths(share(row, total)));
+  }
+}
+
+void print_histogram(const sched::LatencyHistogram& histogram) {
+  constexpr size_t kBuckets = sched::LatencyHistogram::kBuckets;
+  size_t first = kBuckets;
+  size_t last = 0;
+  uint64_t most = 0;
+  for (size_t i = 0; i < kBuckets; ++i) {
+    if (histogram.read(i) == 0) continue;
+    first = std::min(first, i);
+    last = i;
+    most = std::max(most, histogram.read(i));
+  }
+  for (size_t i = first; i <= last; ++i) {
+    kit::print("  below {:>9} ", to_text(Duration{uint64_t{1} << i}));
+    print_bar(histogram.read(i), most, 48);
+    kit::print(" {}\n", histogram.read(i));
   }
 }
 

@@ -45,6 +45,9 @@ void print_table(std::span<const Row> rows, const char* attributes_title);
 /// A bar a row, as long as its share; the longest fills the line.
 void print_chart(std::span<const Row> rows);
 
+/// A bar for each bucket from the first that holds something to the last.
+void print_histogram(const sched::LatencyHistogram& histogram);
+
 }  // namespace demo
 
 #endif  // BATON_KERNEL_DEMO_TABLE_H_

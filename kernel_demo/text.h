@@ -25,14 +25,14 @@ class Text {
   constexpr operator std::string_view() const { return {buffer_.data(), size_}; }
 
  private:
-  std::array<char, 24> buffer_{};
+  std::array<char, 32> buffer_{};
   size_t size_ = 0;
 };
 
 /// What a length of time is counted in.
 enum class Unit : uint8_t { automatic, microseconds, milliseconds };
 
-/// `1.25 ms`; `automatic` chooses so that one to three digits stand before the point.
+/// `1.25 ms`, always with two decimals; `automatic` chooses the unit and gives three digits.
 Text to_text(Duration length, Unit unit = Unit::automatic);
 
 /// `12.50`: hundredths, with a point.

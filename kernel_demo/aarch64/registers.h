@@ -9,6 +9,8 @@
 
 namespace demo {
 
+inline constexpr const char* kArchitecture = "aarch64";
+
 /// x1 to x15, x17 to x30, flags: all that a new task does not get on purpose.
 inline constexpr size_t kNewRegisters = 30;
 

@@ -9,6 +9,8 @@
 
 namespace demo {
 
+inline constexpr const char* kArchitecture = "riscv64";
+
 /// ra, t1 to t6, s0 to s11, a1 to a7: all that a new task does not get on purpose.
 inline constexpr size_t kNewRegisters = 26;
 

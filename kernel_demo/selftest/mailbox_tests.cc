@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "kernel_demo/kernel.h"
+#include "kernel_demo/letters.h"
 #include "kernel_demo/selftest/policy_tests.h"
 #include "kernel_demo/selftest/report.h"
-#include "sched/mailbox.h"
 
 namespace demo::selftest {
 namespace {
@@ -16,87 +16,16 @@ namespace {
 using Kernel = demo::Kernel<sched::RoundRobin>;
 using S = Kernel::S;
 
-constexpr size_t kProducers = 4;  // the last is the interrupt
-
-// ---- The mailbox itself
-
-constexpr uint32_t kLetters = 2'000;
-
-struct Letter : sched::Postable {
-  uint32_t number = 0;
-};
-
-constinit sched::Mailbox mailbox;
-constinit Letter letters[kProducers][kLetters];
-constinit volatile uint64_t sent_by_interrupt = 0;
-constinit volatile uint64_t producers_done = 0;
-
-/// What arrived, checked as it comes.
-struct Received {
-  std::array<uint32_t, kProducers> next{};
-  bool in_order = true;
-
-  // `taken` is youngest first.
-  void add(sched::PostQueue taken) {
-    sched::PostQueue oldest_first;
-    while (sched::Postable* letter = taken.pop_front()) oldest_first.push_front(*letter);
-    while (sched::Postable* post = oldest_first.pop_front()) {
-      const auto* const letter = static_cast<const Letter*>(post);
-      const size_t producer = static_cast<size_t>(letter - letters[0]) / kLetters;
-      in_order &= letter->number == next[producer];
-      ++next[producer];
-    }
-  }
-};
-
 void letters_arrive_in_order(Test& test) {
-  for (auto& of_one : letters) {
-    for (uint32_t i = 0; i < kLetters; ++i) of_one[i].number = i;
+  const Delivery delivery = deliver_letters();
+  for (size_t i = 0; i < kProducers; ++i) {
+    test.expect_equal(delivery.received[i], delivery.sent[i], "letters of a producer arrived");
   }
-  mailbox.open();
-  sent_by_interrupt = 0;
-  producers_done = 0;
-  Kernel::at_kick([] {
-    const uint64_t next = sent_by_interrupt;
-    if (next == kLetters) return;
-    mailbox.push(letters[kProducers - 1][next]);
-    sent_by_interrupt = next + 1;
-  });
-  const uint64_t before = Kernel::finished();
-  {
-    const S::NoPreempt guard;
-    for (size_t i = 0; i + 1 < kProducers; ++i) {
-      Kernel::spawn("producer",
-                    [](void* own) {
-                      for (uint32_t n = 0; n < kLetters; ++n) {
-                        mailbox.push(static_cast<Letter*>(own)[n]);
-                        Machine::kick(0);
-                      }
-                      producers_done = producers_done + 1;
-                    },
-                    letters[i], {.slice = microseconds(100)});
-    }
-  }
-  static constinit Received received;
-  received = {};
-  Kernel::spawn("consumer",
-                [](void*) {
-                  while (producers_done + 1 < kProducers || !mailbox.empty())
-                    received.add(mailbox.take_all());
-                },
-                nullptr, {.slice = microseconds(130)});
-  Kernel::wait_for_finished(before + kProducers);
-  received.add(mailbox.take_all());
-  Kernel::at_kick(nullptr);
-  for (size_t i = 0; i + 1 < kProducers; ++i) {
-    test.expect_equal(received.next[i], kLetters, "letters of a task arrived");
-  }
-  test.expect_equal(received.next[kProducers - 1], sent_by_interrupt, "letters of the interrupt");
-  test.expect(sent_by_interrupt > 0, "no interrupt came in between");
-  test.expect(received.in_order, "a producer's letters overtook each other");
+  test.expect(delivery.in_order, "a producer's letters overtook each other");
+  test.expect(delivery.sent[kProducers - 1] > 0, "no interrupt came in between");
 }
 
-// ---- Wakes by many
+// ---- Wakes by many; the last producer is an interrupt here too
 
 constexpr size_t kSleepers = 4;  // of each producer
 

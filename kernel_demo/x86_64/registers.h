@@ -9,6 +9,8 @@
 
 namespace demo {
 
+inline constexpr const char* kArchitecture = "x86_64";
+
 /// rax, rbx, rcx, rdx, rsi, rbp, r8 to r15, flags: all that a new task does not get on purpose.
 inline constexpr size_t kNewRegisters = 14;
 
@@ -81,6 +83,7 @@ inline constexpr size_t kNewRegisters = 14;
       "and $0x8d5, %eax\n"  // the arithmetic flags
       "and $~0x44, %eax\n"  // ZF and PF: the last zeroing sets them
       "mov %rax, k(%rdi)\n"
+      "sub $8, %rsp\n"  // as a caller's stack pointer must be
       "call *(%rdi)\n"
       "ud2");
 }

@@ -1,0 +1,338 @@
+// The shell is a task that parks until the console's interrupt wakes it. Under fixed priorities it
+// is above all it commands; under the others it takes turns with them.
+//
+// A task that it spawns computes until it is killed. Under fifo, where nobody is preempted, it
+// yields from time to time: a shell needs a CPU too.
+
+#include "kernel_demo/shell/shell.h"
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "kernel_demo/crash.h"
+#include "kernel_demo/kernel.h"
+#include "kernel_demo/registers.h"
+#include "kernel_demo/shell/line_editor.h"
+#include "kernel_demo/table.h"
+#include "kernel_demo/words.h"
+
+namespace demo {
+namespace {
+
+using Name = std::array<char, 16>;
+
+// The tasks that go on under another policy.
+constinit std::array<Name, kStacks> names_to_spawn{};
+constinit size_t name_count = 0;
+
+constinit bool listening = false;  // to the console: once, whatever the policy
+
+struct Stop {
+  const char* name;
+  void (*begin)();
+};
+std::span<const Stop> stops();
+
+template <typename P>
+class Shell {
+  using Kernel = demo::Kernel<P>;
+  using S = typename Kernel::S;
+  using Task = typename Kernel::Task;
+  using Attributes = typename Kernel::Attributes;
+  static constexpr bool kShares = std::same_as<P, sched::RoundRobin>;
+  static constexpr bool kPriorities = std::same_as<P, sched::FixedPriority>;
+
+ public:
+  [[noreturn]] static void begin() {
+    Kernel::boot([](void*) { serve(); });
+  }
+
+ private:
+  struct Command {
+    const char* name;
+    const char* form;
+    const char* meaning;
+    void (*run)(std::string_view words);
+  };
+
+  static constexpr const char* kAttribute = kShares       ? "[turn in ms]"
+                                            : kPriorities ? "[priority]"
+                                                          : "";
+
+  static std::span<const Command> commands() {
+    static constexpr Command kCommands[] = {
+        {"ps", "", "the tasks there are, and what they do", ps},
+        {"top", "", "who had the CPU since the last top", top},
+        {"spawn", "[name]", "a task that computes until it is killed", spawn},
+        {"nice", "name", "another priority, or another length of turns", nice},
+        {"kill", "name", "asks a task to finish", kill},
+        {"policy", "[name]", "the policy; with a name: goes on under that one", policy},
+        {"stats", "", "what this CPU has done, and how long tasks waited for it", stats},
+        {"crash", "[way]", "goes wrong, to see the diagnosis", crash},
+        {"help", "", "this", help},
+        {"exit", "", "ends the machine", [](std::string_view) { kit::finish(true); }},
+    };
+    return kCommands;
+  }
+
+  // ---- Reading
+
+  [[noreturn]] static void serve() {
+    S::current().set_name("shell");
+    Kernel::set_reader(&S::current());
+    // The shell's own turns: short, so that others are not held up by long output.
+    S::retune(S::current(), Kernel::Traits::attributes(kTopRank, milliseconds(kUsualSliceMs)));
+    if (!listening) kit::listen();
+    listening = true;
+    kit::print("\nA shell under {}; `help` says what it can do.\n", Kernel::Traits::kName);
+    for (size_t i = 0; i < name_count; ++i) spawn_named(names_to_spawn[i].data(), usual());
+    for (;;) {
+      kit::print("baton> ");
+      obey(read_line());
+    }
+  }
+
+  static std::string_view read_line() {
+    static constinit LineEditor editor;
+    for (;;) {
+      const int c = kit::read();
+      if (c < 0) {
+        S::park();
+        continue;
+      }
+      const LineEditor::Event event = editor.feed(static_cast<char>(c));
+      kit::write(editor.echo());
+      if (event == LineEditor::Event::end) kit::finish(true);
+      if (event != LineEditor::Event::none) return editor.line();
+    }
+  }
+
+  static void obey(std::string_view line) {
+    const std::string_view name = take_word(line);
+    if (name.empty()) return;
+    for (const Command& command : commands()) {
+      if (name == command.name) return command.run(line);
+    }
+    kit::print("{}: no such command; `help` lists them\n", name);
+  }
+
+  // ---- Tasks
+
+  static Attributes usual() { return Kernel::Traits::attributes(100, milliseconds(kUsualSliceMs)); }
+
+  static void compute(void*) {
+    uint64_t rounds = 0;
+    while (!S::current().kill_requested()) {
+      hold_registers(++rounds, 1'000);
+      if constexpr (!kShares && !kPriorities) S::yield();
+    }
+  }
+
+  static Task* find(std::string_view name) {
+    Task* found = nullptr;
+    Kernel::for_each_task([&](Task& task) {
+      if (name == task.name()) found = &task;
+    });
+    if (found == nullptr) kit::print("{}: no such task; `ps` lists them\n", name);
+    return found;
+  }
+
+  static bool spawn_named(std::string_view name, const Attributes& attributes) {
+    const auto task = Kernel::try_spawn(name, compute, nullptr, attributes);
+    if (!task) kit::print("{}: {}\n", name, task.error());
+    return task.has_value();
+  }
+
+  /// Attributes from the next word; `fallback` where there is none. Says what is wrong with it.
+  static std::optional<Attributes> read_attributes(std::string_view& words,
+                                                   const Attributes& fallback) {
+    const std::string_view word = take_word(words);
+    if (word.empty()) return fallback;
+    if constexpr (kShares) {
+      if (const auto ms = read_number(word, 1'000); ms && *ms > 0) {
+        return Attributes{.slice = milliseconds(*ms)};
+      }
+      kit::print("{}: a turn has 1 to 1000 milliseconds\n", word);
+    } else if constexpr (kPriorities) {
+      if (const auto priority = read_number(word, kTopRank - 1)) {
+        return Attributes{.priority = static_cast<uint16_t>(*priority)};
+      }
+      kit::print("{}: a priority is a number from 0 to {}\n", word, kTopRank - 1);
+    } else {
+      kit::print("{}: under {} a task has no attributes\n", word, Kernel::Traits::kName);
+    }
+    return {};
+  }
+
+  static bool is_end(std::string_view words) {
+    const std::string_view word = take_word(words);
+    if (!word.empty()) kit::print("{}: that is a word too many\n", word);
+    return word.empty();
+  }
+
+  // ---- Commands
+
+  static void spawn(std::string_view words) {
+    static constinit unsigned number = 0;
+    const std::string_view given = take_word(words);
+    const Text name = given.empty() ? Text("task{}", ++number) : Text("{}", given);
+    bool taken = false;
+    Kernel::for_each_task([&](Task& task) { taken |= std::string_view(name) == task.name(); });
+    if (taken) return kit::print("{}: there is a task of this name\n", name);
+    if (given.size() >= std::tuple_size_v<Name>) {
+      return kit::print("{}: a name has at most {} characters\n", given,
+                        std::tuple_size_v<Name> - 1);
+    }
+    const auto attributes = read_attributes(words, usual());
+    if (!attributes || !is_end(words)) return;
+    if (spawn_named(name, *attributes)) {
+      kit::print("{}: spawned\n", name);
+      // It may want to begin before the next prompt.
+      S::yield();
+    }
+  }
+
+  static void nice(std::string_view words) {
+    const std::string_view name = take_word(words);
+    if (name.empty()) return kit::print("usage: nice name {}\n", kAttribute);
+    Task* const task = find(name);
+    if (task == nullptr) return;
+    if (!kShares && !kPriorities) {
+      return kit::print("under {} a task has no attributes\n", Kernel::Traits::kName);
+    }
+    const Attributes before = S::attributes(*task);
+    const auto attributes = read_attributes(words, before);
+    if (!attributes || !is_end(words)) return;
+    if (!S::retune(*task, *attributes)) return kit::print("{}: refused\n", name);
+    kit::print("{}: {}, was {}\n", name, Kernel::Traits::describe(*attributes),
+               Kernel::Traits::describe(before));
+  }
+
+  static void kill(std::string_view words) {
+    const std::string_view name = take_word(words);
+    if (name.empty()) return kit::print("usage: kill name\n");
+    Task* const task = find(name);
+    if (task == nullptr || !is_end(words)) return;
+    if (task == &S::current()) return kit::print("that is the shell; `exit` ends it\n");
+    const uint64_t finished = Kernel::finished();
+    S::kill(*task);
+    // Under fixed priorities it may be below others that never end: then it takes as long as that.
+    S::yield();
+    kit::print("{}: {}\n", name, Kernel::finished() > finished ? "finished" : "told to finish");
+  }
+
+  static void ps(std::string_view words) {
+    if (!is_end(words)) return;
+    kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", "task", "state",
+               kPriorities ? "priority" : "turns", "ran", "invol.", "vol.", "stack");
+    Kernel::for_each_task([](Task& task) {
+      const sched::Usage usage = S::usage(task);
+      kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", task.name(),
+                 to_string(S::state(task)), Kernel::Traits::describe(S::attributes(task)),
+                 to_text(usage.run), usage.involuntary, usage.voluntary, Kernel::stack_of(task));
+    });
+    kit::print("  {:<16}{:<10}{:<10}{:>11}\n", "idle", "", "",
+               to_text(S::usage(Kernel::cpu()).idle));
+  }
+
+  static void top(std::string_view words) {
+    if (!is_end(words)) return;
+    // What each had used at the last top, by the place of its stack.
+    static constinit std::array<Duration, kStacks + 1> before{};
+    std::array<Row, kStacks + 1> rows;
+    size_t count = 0;
+    const auto add = [&](const char* name, Duration run, size_t place) {
+      // A place that a new task has taken begins at nothing.
+      const Duration last = run < before[place] ? Duration{} : before[place];
+      before[place] = run;
+      Row& row = rows[count++];
+      row.name = name;
+      row.usage.run = Duration{run.ticks - last.ticks};
+    };
+    {
+      const typename S::NoPreempt guard;
+      Kernel::for_each_task(
+          [&](Task& task) { add(task.name(), S::usage(task).run, Kernel::stack_of(task)); });
+      add("idle", S::usage(Kernel::cpu()).idle, kStacks);
+    }
+    print_chart(std::span(rows).first(count));
+  }
+
+  static void stats(std::string_view words) {
+    if (!is_end(words)) return;
+    const typename S::CpuUsage usage = S::usage(Kernel::cpu());
+    kit::print("  busy {}, idle {}\n", to_text(usage.busy), to_text(usage.idle));
+    kit::print("  switches: {} voluntary, {} involuntary, {} of them preemptions\n",
+               usage.voluntary, usage.involuntary, usage.preemptions);
+    kit::print("  wakes {}, of tasks that were not alive {}, finished tasks {}\n", usage.wakes,
+               usage.stale, Kernel::finished());
+    kit::print("  ready before running:\n");
+    print_histogram(S::latency(Kernel::cpu()));
+  }
+
+  static void policy(std::string_view words) {
+    const std::string_view name = take_word(words);
+    if (name.empty()) {
+      kit::print("{}; there are", Kernel::Traits::kName);
+      for (const Stop& stop : stops()) kit::print(" {}", stop.name);
+      return kit::print("\n");
+    }
+    if (!is_end(words)) return;
+    for (const Stop& stop : stops()) {
+      if (name != stop.name) continue;
+      name_count = 0;
+      Kernel::for_each_task([](Task& task) {
+        if (&task == &S::current() || task.kill_requested()) return;
+        Name& kept = names_to_spawn[name_count++];
+        kept = {};
+        std::ranges::copy(std::string_view(task.name()), kept.begin());
+      });
+      kit::print("{} begins anew, with {} tasks\n", name, name_count);
+      leave_stage(stop.begin);
+    }
+    kit::print("{}: no such policy; `policy` lists them\n", name);
+  }
+
+  static void crash(std::string_view words) {
+    const std::string_view name = take_word(words);
+    if (const auto* const way = Crash<P>::find(name)) return Crash<P>::go(*way);
+    if (!name.empty()) kit::print("{}: no such way\n", name);
+    kit::print("ways to crash:\n");
+    for (const auto& way : Crash<P>::kWays) kit::print("  {:<10} {}\n", way.name, way.what);
+  }
+
+  static void help(std::string_view) {
+    for (const Command& command : commands()) {
+      const bool takes = command.run == spawn || command.run == nice;
+      const Text form("{} {}", command.form, takes ? kAttribute : "");
+      kit::print("  {:<7}{:<22}{}\n", command.name, form, command.meaning);
+    }
+  }
+};
+
+std::span<const Stop> stops() {
+  static constexpr Stop kStops[] = {
+      {"fifo", Shell<sched::Fifo>::begin},
+      {"round_robin", Shell<sched::RoundRobin>::begin},
+      {"fixed_priority", Shell<sched::FixedPriority>::begin},
+  };
+  return kStops;
+}
+
+}  // namespace
+
+void run_shell(const Arguments& arguments) {
+  switch (arguments.policy) {
+    case PolicyName::fifo: Shell<sched::Fifo>::begin();
+    case PolicyName::round_robin: Shell<sched::RoundRobin>::begin();
+    case PolicyName::fixed_priority: Shell<sched::FixedPriority>::begin();
+  }
+}
+
+}  // namespace demo

@@ -1,0 +1,16 @@
+// The acts, by the policy that they need on the stage. Each of these is called from the first task
+// of its scheduler.
+
+#ifndef BATON_KERNEL_DEMO_TOUR_ACTS_H_
+#define BATON_KERNEL_DEMO_TOUR_ACTS_H_
+
+namespace demo::tour {
+
+void play_fifo();
+void play_round_robin();
+void play_fixed_priority();
+void play_thresholds();
+
+}  // namespace demo::tour
+
+#endif  // BATON_KERNEL_DEMO_TOUR_ACTS_H_

@@ -1,0 +1,116 @@
+#!/bin/bash
+#
+# Types at the demo kernel's shell as a person would, waiting for each prompt, and checks the answers.
+# Argument: the qemu_run that boots it.
+
+set -euo pipefail
+
+readonly RUN="$1"
+readonly PROMPT='baton'
+
+log=''
+fail() {
+  echo "$1"
+  echo "----- the log of ${RUN}"
+  echo "${log}"
+  exit 1
+}
+
+# Reads up to the next prompt, "baton> ", into `answer`. No other ">" is ever printed.
+read_answer() {
+  answer=''
+  if ! IFS= read -r -d '>' -u "${from}" answer; then
+    log+="${answer}"
+    fail "no prompt after: $1"
+  fi
+  answer="${answer//$'\r'/}"
+  log+="${answer}>"
+  [[ "${answer}" == *"${PROMPT}" ]] || fail "something else than a prompt after: $1"
+}
+
+# press KEYS [EXPRESSION...]: the answer must have a line that matches each extended regular expression.
+press() {
+  local command="$1" expression
+  shift
+  printf '%b' "${command}" >&"${to}"
+  read_answer "${command}"
+  for expression in "$@"; do
+    grep -qE -- "${expression}" <<< "${answer}" || fail "'${command}' was not answered by: ${expression}"
+  done
+}
+
+# enter COMMAND [EXPRESSION...]: the same, with the key that ends a line.
+enter() {
+  press "$1\n" "${@:2}"
+}
+
+coproc guest { "./${RUN}" run=shell policy=round_robin 2>&1; }
+pid="${guest_PID}"
+exec {from}<&"${guest[0]}" {to}>&"${guest[1]}"
+
+read_answer 'the start'
+grep -q '^A shell under round_robin' <<< "${answer}" || fail 'no greeting'
+
+enter 'help' '^  ps +the tasks' '^  spawn +\[name\] \[turn in ms\]' '^  exit '
+enter 'ps' '^  shell +running +5.00 ms ' '^  idle '
+enter '' '^'
+
+# Tasks come, run and go.
+enter 'spawn' '^task1: spawned$'
+enter 'spawn anna 10' '^anna: spawned$'
+enter 'ps' '^  task1 +ready +5.00 ms' '^  anna +ready +10.0 ms'
+enter 'nice anna 20' '^anna: 20.0 ms, was 10.0 ms$'
+enter 'top' '^  shell .* [0-9.]+ %$' '^  anna .* [0-9.]+ %$' '^  idle .* [0-9.]+ %$'
+enter 'kill task1' '^task1: (finished|told to finish)$'
+enter 'spawn anna' '^anna: there is a task of this name$'
+
+# A line is edited before it is run.
+enter 'helx\bp' '^  ps +the tasks'
+press 'kill anna\003' '\^C$'
+enter 'ps' '^  anna '
+
+# What is wrong is said.
+enter 'frobnicate' '^frobnicate: no such command'
+enter 'kill' '^usage: kill name$'
+enter 'kill nobody' '^nobody: no such task'
+enter 'kill shell' '^that is the shell'
+enter 'nice anna 0' '^0: a turn has 1 to 1000 milliseconds$'
+enter 'nice anna many' '^many: a turn has'
+enter 'spawn a 1 2' '^2: that is a word too many$'
+enter 'spawn a_name_of_sixteen' '^a_name_of_sixteen: a name has at most 15 characters$'
+enter 'crash softly' '^softly: no such way$' '^  overflow '
+enter 'policy lottery' '^lottery: no such policy'
+
+# The pool has an end.
+for ((i = 0; i < 22; ++i)); do
+  enter "spawn t${i}" "^t${i}: spawned$"
+done
+enter 'spawn' ': all tasks of the pool are in use$'
+for ((i = 0; i < 22; ++i)); do
+  enter "kill t${i}" "^t${i}: (finished|told to finish)$"
+done
+
+# Other policies, and the tasks go on under them.
+enter 'policy' '^round_robin; there are fifo round_robin fixed_priority$'
+enter 'policy fixed_priority' '^A shell under fixed_priority'
+enter 'ps' '^  shell +running +255 ' '^  anna +ready +100 '
+enter 'spawn bert 200' '^bert: spawned$'
+enter 'nice bert 254' '^bert: 254, was 200$'
+enter 'nice bert 255' '^255: a priority is a number from 0 to 254$'
+enter 'policy fifo' '^A shell under fifo'
+enter 'ps' '^  anna +ready +in turn' '^  bert +ready +in turn'
+enter 'nice bert 1' '^under fifo a task has no attributes$'
+enter 'kill anna' '^anna: finished$'
+enter 'kill bert' '^bert: finished$'
+enter 'stats' '^  busy .*, idle ' '^  switches: [0-9]+ voluntary' 'finished tasks 2$' '^  below '
+
+# Nothing runs now: the CPU idles, and the console's interrupt wakes the shell.
+enter 'policy round_robin' '^A shell under round_robin'
+enter 'ps' '^  shell +running'
+
+printf '\004' >&"${to}"
+rest="$(cat <&"${from}")"
+log+="${rest}"
+status=0
+wait "${pid}" || status=$?
+((status == 0)) || fail "Ctrl-D ended it with ${status}"
