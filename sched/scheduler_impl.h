@@ -68,8 +68,8 @@ void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant unt
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::yield_masked() {
-  // Under a guard `switch_or_stay` stops it, at no cost otherwise; alone it is harmless. In an
-  // interrupt a debug build has stopped it already: interrupts are masked there.
+  // Where rescheduling is forbidden `switch_or_stay` stops it, at no cost otherwise; alone it is
+  // harmless.
   Cpu& cpu = here();
   Task& self = *cpu.current_;
   const Instant floor = cpu.floor_;  // beside `current_`: one load for the two
@@ -121,7 +121,7 @@ void Scheduler<M, P, kOptions>::exit() {
   cpu.voluntary_.add();
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
-  cpu.locked_ = 1;
+  lock(cpu, 1);
   switch_between(cpu, self, cpu.idle_, cpu.until_, now);
   stop("a finished task runs", self);
 }
@@ -149,13 +149,15 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   }
   // Whom the sink waits for comes first: the idle task hands him back, and is let alone until then.
   const bool hands_back = (due & kHandBack) != 0;
-  if (hands_back) cpu.locked_ = 1;
+  if (hands_back) lock(cpu, 1);
   const auto [next, until] = hands_back ? Pick{cpu.idle_, cpu.until_} : pick(cpu, now);
-  if (!is_idle && &next != &self) {
+  if (!hands_back) ask_by(cpu, until);
+  if (&next == &self) return;
+  if (!is_idle) {
     (timed_out ? self.timeouts_ : self.preemptions_).add();
     (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
   }
-  switch_or_stay(self, next, until, now);
+  switch_between(cpu, self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -186,7 +188,7 @@ void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::release_masked(bool may_switch) {
   Cpu& cpu = here();
-  if (--cpu.locked_ % kInInterrupt == 0) cpu.floor_ = cpu.armed_;
+  unlock(cpu, 1);
   honour(cpu, may_switch);
 }
 
@@ -253,6 +255,7 @@ void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
   if (task.stored_state() == State::blocked) {
+    cpu.wakes_.add();
     make_ready(cpu, task, Enter::woken, M::now());
   }
 }
@@ -434,7 +437,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.started_ = M::now();
   cpu.idle_.run_.start(cpu.started_);
   cpu.current_ = &cpu.idle_;
-  cpu.locked_ = 1;  // until `run`
+  lock(cpu, 1);  // until `run`
   cpu.mailbox_.open();
 }
 
@@ -463,18 +466,19 @@ void Scheduler<M, P, kOptions>::run() {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
-  cpu.locked_ = 1;
+  // Locked already by whoever sent the idle task here (`exit`, `preempt`, `start`), or not at all.
+  if (cpu.locked_ == 0) lock(cpu, 1);
   if (Task* const task = cpu.leaving_; task != nullptr) {
     cpu.leaving_ = nullptr;
     if (retire(cpu, *task)) give_to_sink(cpu, *task);
   }
   while (!cpu.retired_.empty()) give_to_sink(cpu, static_cast<Task&>(*cpu.retired_.pop_front()));
-  cpu.locked_ = 0;
-  cpu.floor_ = cpu.armed_;  // a guard in the sink has not ended the lock, so it has not done this
+  unlock(cpu, 1);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
+  task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
   M::unmask(M::kUnmasked);
   cpu.sink_(task);
   M::mask();
@@ -553,6 +557,7 @@ void Scheduler<M, P, kOptions>::stop_locked(const Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
   const Instant now = M::now();
+  const Ownership seen = task.ownership();
   const Duration run = task.run_.read(now);
   const Duration runnable = task.runnable_.read(now);
   const State state = task.stored_state();
@@ -564,7 +569,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = parks - (state == State::blocked && parks != 0 ? 1 : 0),
-          .cpu = task.ownership().owner()};
+          .cpu = seen.is_alive() ? seen.owner() : task.last_cpu_.load(std::memory_order_relaxed)};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
