@@ -7,27 +7,26 @@
 # The operations are those that //bench:switch counts in instructions, irq_off_max excepted, for which
 # `//bench:switch -- --masked` is the tool. What is printed is one round from the middle of many.
 #
-# The arguments before the caller's are what //bench/BUILD gives: llvm-nm, llvm-objdump, the launcher, trace,
-# tracing.sh, the images.
+# It runs in its runfiles, as `bazel run` and tests start it. The first arguments, llvm-nm and llvm-objdump, are
+# //bench/BUILD's.
 
 set -euo pipefail
 
-NM="$1" OBJDUMP="$2" LAUNCHER="$3" TRACE="$4"
+NM="$1" OBJDUMP="$2"
+shift 2
 # shellcheck source=bench/tracing.sh
-source "$5"
-shift 5
+source bench/tracing.sh
 
 usage() {
   echo "usage: bazel run //bench:listing -- --arch=x86_64|aarch64|riscv64 OPERATION" >&2
   exit 2
 }
 
-images=() machine='' operation=''
+machine='' operation=''
 for argument in "$@"; do
   case "${argument}" in
     --arch=x86_64 | --arch=aarch64 | --arch=riscv64) machine="${argument#*=}" ;;
     -*) usage ;;
-    */*) images+=("${argument}") ;;
     *) operation="${argument}" ;;
   esac
 done
@@ -44,10 +43,7 @@ case "${operation}" in
   irq_wake_to_higher) image=interrupt_wake round=40 ;;
   *) usage ;;
 esac
-elf=''
-for file in "${images[@]}"; do
-  [[ "${file##*/}" != "${image}_${machine}" ]] || elf="${PWD}/${file}.elf"
-done
+elf="bench/${image}_${machine}.elf"
 
 scratch="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/listing.XXXXXX")"
 trap 'rm -rf "${scratch}"' EXIT

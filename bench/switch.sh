@@ -7,15 +7,14 @@
 #   bazel run //bench:switch -- --arch=aarch64 --masked      only that, with the twelve longest and their way
 #
 # Lines that begin with # say what a number alone does not; they go to the standard error.
-# The arguments before the caller's are what //bench/BUILD gives: llvm-nm, the launcher, trace, tracing.sh,
-# text_bytes.sh, the images.
+# It runs in its runfiles, as `bazel run` and tests start it. The first argument, llvm-nm, is //bench/BUILD's.
 
 set -euo pipefail
 
-NM="$1" LAUNCHER="$2" TRACE="$3" TEXT_BYTES="$5"
+NM="$1"
+shift
 # shellcheck source=bench/tracing.sh
-source "$4"
-shift 5
+source bench/tracing.sh
 
 readonly MACHINES=(x86_64 aarch64 riscv64)
 # As few and as many tasks as the image knows how to be busy with.
@@ -26,14 +25,13 @@ usage() {
   exit 2
 }
 
-images=() arch='' counted=1 masked=1 longest=0
+arch='' counted=1 masked=1 longest=0
 for argument in "$@"; do
   case "${argument}" in
     --arch=*) arch="${argument#*=}" ;;
     --quick) masked='' ;;
     --masked) counted='' longest=12 ;;
-    -*) usage ;;
-    *) images+=("${argument}") ;;
+    *) usage ;;
   esac
 done
 case "${arch}" in
@@ -45,24 +43,10 @@ esac
 scratch="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/switch.XXXXXX")"
 trap 'rm -rf "${scratch}"' EXIT
 
-# image NAME: the path of that image for this machine.
-image() {
-  local file
-  for file in "${images[@]}"; do
-    if [[ "${file##*/}" == "$1_${machine}" ]]; then
-      echo "${PWD}/${file}"
-      return
-    fi
-  done
-  echo "switch.sh: there is no image $1_${machine}" >&2
-  exit 1
-}
-
 # boot NAME: what the image has counted, without the firmware's banner.
 boot() {
-  local run log status=0
-  run="$(image "$1")"
-  log="$("${run}" < /dev/null)" || status=$?
+  local log status=0
+  log="$("${PWD}/bench/$1_${machine}" < /dev/null)" || status=$?
   log="${log//$'\r'/}"
   if ((status != 0)); then
     printf '%s\n' "${log}" >&2
@@ -75,8 +59,8 @@ boot() {
 
 # The longest masked stretch, with few tasks and with many.
 irq_off_max() {
-  local elf tasks most=0 first='' this
-  elf="$(image masked).elf"
+  local elf tasks most=0 first='' this begin end
+  elf="bench/masked_${machine}.elf"
   for tasks in "${FEW}" "${MANY}"; do
     mkdir "${scratch}/${machine}.${tasks}"
     trace_image "${machine}" "${elf}" "${scratch}/${machine}.${tasks}" stretches -- "tasks=${tasks}" \
@@ -106,7 +90,7 @@ for machine in "${machines[@]}"; do
     boot interrupt_same
     boot interrupt_wake
     grep '^create_delete' "${scratch}/fixed_priority"
-    "${TEXT_BYTES}" "${NM}" "$(image footprint).elf"
+    bench/text_bytes.sh "${NM}" "bench/footprint_${machine}.elf"
     grep '^task_bytes' "${scratch}/fixed_priority"
   fi
   if [[ -n "${masked}" ]]; then

@@ -1,7 +1,6 @@
 # To be sourced: boots an image under QEMU with every instruction logged, for bench/trace to read.
 #
-# Wanted from the sourcing script: LAUNCHER, TRACE and NM, the paths of //platforms/qemu:launcher, //bench:trace
-# and llvm-nm.
+# Wanted from the sourcing script: NM, the path of llvm-nm; and to run in its runfiles.
 
 # What runs before a benchmark and takes long: left out of the log.
 readonly BOOT_FUNCTIONS='^(_start|memset|kernel_main|kit_start|kit::.*|.*::(start|start_cpu|measure_rates)[(].*)$'
@@ -45,11 +44,11 @@ trace_image() {
 
   mkfifo "${scratch}/log"
   local status=0 guest
-  "${LAUNCHER}" --mode=run --cpu="${machine}" --image="${image}" --icount --option=-singlestep \
+  platforms/qemu/launch.sh --mode=run --cpu="${machine}" --image="${image}" --icount --option=-singlestep \
     --option=-d --option=exec,cpu,nochain --option=-dfilter --option="${ranges}" \
     --option=-D --option="${scratch}/log" -- "$@" < /dev/null > "${scratch}/serial" 2>&1 &
   guest=$!
-  "${TRACE}" "${command[@]}" "${scratch}/symbols" < "${scratch}/log" || status=$?
+  bench/trace "${command[@]}" "${scratch}/symbols" < "${scratch}/log" || status=$?
   rm "${scratch}/log"
   # A path that is found ends the reading before the guest has ended; nobody asks how that one ended then.
   if ! wait "${guest}" && [[ "${command[0]}" != path ]]; then
