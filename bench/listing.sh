@@ -50,7 +50,7 @@ trap 'rm -rf "${scratch}"' EXIT
 trace_image "${machine}" "${elf}" "${scratch}" path "${round}" -- > "${scratch}/path"
 features=()
 if [[ "${machine}" == riscv64 ]]; then
-  features=(--mattr=+m,+a,+c)  # which the image does not say of itself
+  features=("--mattr=+m,+a,+c")  # which the image does not say of itself
 fi
 "${OBJDUMP}" -d -C --no-show-raw-insn "${features[@]}" "${elf}" | awk -F '\t' '
   FNR == NR {

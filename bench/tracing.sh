@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # To be sourced: boots an image under QEMU with every instruction logged, for bench/trace to read.
 #
 # Wanted from the sourcing script: NM, the path of llvm-nm; and to run in its runfiles.

@@ -7,7 +7,7 @@
 set -uo pipefail
 
 trace="${PWD}/$1"
-cd "${TEST_TMPDIR}"
+cd "${TEST_TMPDIR}" || exit
 result=0
 
 fail() {
