@@ -65,8 +65,9 @@ constexpr Duration to_ticks(uint64_t nanoseconds, uint64_t ticks_per_second) {
 constexpr uint64_t to_nanoseconds(Duration length, uint64_t ticks_per_second) {
   const uint64_t seconds = length.ticks / ticks_per_second;
   const uint64_t rest = length.ticks % ticks_per_second;
-  if (seconds >= UINT64_MAX / 1'000'000'000) return UINT64_MAX;
-  return seconds * 1'000'000'000 + rest * 1'000'000'000 / ticks_per_second;
+  const uint64_t fraction = rest * 1'000'000'000 / ticks_per_second;
+  if (seconds > (UINT64_MAX - fraction) / 1'000'000'000) return UINT64_MAX;
+  return seconds * 1'000'000'000 + fraction;
 }
 
 }  // namespace hal

@@ -18,9 +18,11 @@
 //     spawn, spawn_on      x         x              x             returns an error
 //     wake, kill, retune   x         x              x             counted, or false
 //     current, usage       x         x              x
-//     yield, park, exit    x                                      stops: machine's panic
+//     yield, park, exit    x                                      stops: machine's panic (*)
 //     NoPreempt            x         x              x
 //     on_timer, on_kick              x
+//
+//     (*) a yield in an interrupt only in debug builds
 //
 // Everything is static and finds its CPU through the machine, so there is no mutable global, and a
 // process can hold as many schedulers as it has machines. Nothing allocates. All functions but
@@ -140,8 +142,7 @@ class Scheduler : private Mechanism {
         if (cpu.locked_ % kInInterrupt == kInInterrupt - 1)
           stop("guards nest too deep", *cpu.current_);
       }
-      ++cpu.locked_;
-      cpu.floor_ = kLocked;
+      lock(cpu);
       M::unmask(irq);
     }
     ~NoPreempt() {
@@ -343,6 +344,16 @@ class Scheduler : private Mechanism {
     }
   }
 
+  // What a guard does, and whoever sends the idle task to the sink. Interrupts only count: they are
+  // too frequent to set `floor_`, so a yield in one is stopped by its mask, in debug builds.
+  static void lock(Cpu& cpu) {
+    ++cpu.locked_;
+    cpu.floor_ = kLocked;
+  }
+  static void unlock(Cpu& cpu) {
+    --cpu.locked_;
+    if (cpu.locked_ % kInInterrupt == 0) cpu.floor_ = cpu.armed_;
+  }
   [[gnu::cold, gnu::noinline]] [[noreturn]] static void stop_locked(const Cpu& cpu);
   static void require_unlocked(const Cpu& cpu) {
     if (cpu.locked_ != 0) [[unlikely]]

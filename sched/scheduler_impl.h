@@ -121,7 +121,7 @@ void Scheduler<M, P, kOptions>::exit() {
   cpu.voluntary_.add();
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
-  lock(cpu, 1);
+  lock(cpu);
   switch_between(cpu, self, cpu.idle_, cpu.until_, now);
   stop("a finished task runs", self);
 }
@@ -149,7 +149,7 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   }
   // Whom the sink waits for comes first: the idle task hands him back, and is let alone until then.
   const bool hands_back = (due & kHandBack) != 0;
-  if (hands_back) lock(cpu, 1);
+  if (hands_back) lock(cpu);
   const auto [next, until] = hands_back ? Pick{cpu.idle_, cpu.until_} : pick(cpu, now);
   if (!hands_back) ask_by(cpu, until);
   if (&next == &self) return;
@@ -188,7 +188,7 @@ void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::release_masked(bool may_switch) {
   Cpu& cpu = here();
-  unlock(cpu, 1);
+  unlock(cpu);
   honour(cpu, may_switch);
 }
 
@@ -437,7 +437,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.started_ = M::now();
   cpu.idle_.run_.start(cpu.started_);
   cpu.current_ = &cpu.idle_;
-  lock(cpu, 1);  // until `run`
+  lock(cpu);  // until `run`
   cpu.mailbox_.open();
 }
 
@@ -467,13 +467,13 @@ void Scheduler<M, P, kOptions>::run() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
   // Locked already by whoever sent the idle task here (`exit`, `preempt`, `start`), or not at all.
-  if (cpu.locked_ == 0) lock(cpu, 1);
+  if (cpu.locked_ == 0) lock(cpu);
   if (Task* const task = cpu.leaving_; task != nullptr) {
     cpu.leaving_ = nullptr;
     if (retire(cpu, *task)) give_to_sink(cpu, *task);
   }
   while (!cpu.retired_.empty()) give_to_sink(cpu, static_cast<Task&>(*cpu.retired_.pop_front()));
-  unlock(cpu, 1);
+  unlock(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
