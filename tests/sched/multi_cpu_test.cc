@@ -30,7 +30,7 @@ namespace sched::test {
 namespace {
 
 #if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
 #define SLOW
 #endif
 #endif
