@@ -237,7 +237,11 @@ class Scheduler : private Mechanism {
   /// wins, and a refusal there is counted as stale.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
-    const bool done = retune_masked(task, attributes, irq == M::kUnmasked);
+    const bool done = retune_masked(task, attributes);
+    // What follows from it comes separately: together they would be the longest time masked.
+    M::unmask(irq);
+    M::mask();
+    honour(here(), irq == M::kUnmasked);
     M::unmask(irq);
     return done;
   }
@@ -367,8 +371,7 @@ class Scheduler : private Mechanism {
                                                                bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
-                                                              const Attributes& attributes,
-                                                              bool may_switch);
+                                                              const Attributes& attributes);
 
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
@@ -391,7 +394,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
 
   // Turns.
-  static void honour(Cpu& cpu, bool may_switch);
+  [[gnu::noinline]] static void honour(Cpu& cpu, bool may_switch);
   template <bool kAtOnce>
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);

@@ -332,8 +332,7 @@ void Scheduler<M, P, kOptions>::request_masked(Task& task, Requests requests, bo
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes,
-                                              bool may_switch) {
+bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
   if (!seen.is_alive()) return false;
@@ -342,9 +341,7 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
     post(cpu, task, seen, request::retune);
     return true;
   }
-  const bool admitted = retune_private(cpu, task, attributes);
-  honour(cpu, may_switch);
-  return admitted;
+  return retune_private(cpu, task, attributes);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -381,14 +378,17 @@ void Scheduler<M, P, kOptions>::on_kick() {
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   // A mailbox gives its tasks youngest first; handled they are oldest first, which keeps the order
-  // of each poster. Turning a long line round takes several calls.
+  // of each poster. One call either turns a part of a line round or handles a task.
   if (cpu.inbox_.empty() || !cpu.reversing_.empty()) {
     if (cpu.reversing_.empty()) cpu.reversing_ = cpu.mailbox_.take_all();
     if (cpu.reversing_.empty()) return false;
-    for (int i = 0; i < kReversals && !cpu.reversing_.empty(); ++i) {
-      cpu.inbox_.push_front(*cpu.reversing_.pop_front());
+    cpu.inbox_.push_front(*cpu.reversing_.pop_front());
+    if (!cpu.reversing_.empty()) {
+      for (int i = 1; i < kReversals && !cpu.reversing_.empty(); ++i) {
+        cpu.inbox_.push_front(*cpu.reversing_.pop_front());
+      }
+      return true;
     }
-    if (!cpu.reversing_.empty()) return true;
   }
   Task& task = static_cast<Task&>(*cpu.inbox_.pop_front());
   const Ownership seen = task.ownership();
