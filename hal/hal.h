@@ -73,12 +73,14 @@ concept Machine =
       { M::ticks_per_second() } -> std::same_as<uint64_t>;
     } &&
     // arm(when): masked. One interrupt at `when`, replacing whatever was armed; an instant in the
-    // past interrupts at once, `never` silences the line. Early only where `when` is farther than
+    // past interrupts at once, `never` silences the line; an interrupt that was under way may
+    // still come. Early only where `when` is farther than
     // the hardware reaches.
     requires(Instant when) {
       { M::arm(when) } -> std::same_as<void>;
     } &&
-    // mask(): masks interrupts and returns the state before. A compiler barrier.
+    // mask(): masks interrupts and returns the state before. A compiler barrier. Needs no
+    // `start_cpu`; nor does `unmask`.
     requires {
       { M::mask() } -> std::same_as<typename M::Irq>;
     } &&
@@ -90,9 +92,9 @@ concept Machine =
       { irq == M::kUnmasked } -> std::convertible_to<bool>;
     } &&
     // make_context(stack, entry, argument): builds, at the high end of `stack`, what the first
-    // switch to it loads: `entry(argument)` with interrupts unmasked, every other register zero,
-    // and a frame that ends a backtrace. `entry` must not return. Writes at most `kContextBytes`
-    // of the stack, which is 16-byte aligned and at least twice as large.
+    // switch to it loads: `entry(argument)` with interrupts unmasked, every other general register
+    // zero, and a frame that ends a backtrace. `entry` must not return. Writes at most
+    // `kContextBytes` of the stack, which is 16-byte aligned and at least twice as large.
     requires(std::span<std::byte> stack, Entry entry, void* argument) {
       { M::make_context(stack, entry, argument) } -> std::same_as<typename M::Context>;
       { M::kContextBytes } -> std::convertible_to<size_t>;
@@ -105,9 +107,9 @@ concept Machine =
     requires(void* from, void* to) {
       { M::template switch_to<0>(from, to) } -> std::same_as<void>;
     } &&
-    // wait(): masked, on an idle CPU. Sleeps until an interrupt is pending, and returns masked or
-    // having taken it; an interrupt that arrived after `mask` ends the wait at once, so there is
-    // no lost wake-up between "nothing to do" and "wait".
+    // wait(): masked, on an idle CPU. Sleeps until an interrupt is pending and returns masked,
+    // whether it has taken it or not; an interrupt that arrived after `mask` ends the wait at once,
+    // so there is no lost wake-up between "nothing to do" and "wait".
     requires {
       { M::wait() } -> std::same_as<void>;
     } &&

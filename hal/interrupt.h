@@ -20,8 +20,8 @@
 
 namespace hal {
 
-/// What a bare-metal machine's `acknowledge(source)` finds: its own two interrupts by name, and
-/// whatever else arrived, which is the kernel's.
+/// What a bare-metal machine's `acknowledge(source)` finds: its own two interrupts by name,
+/// whatever else arrived, which is the kernel's, or nothing (a spurious interrupt: ignore it).
 enum class Cause : uint8_t { none, timer, kick, device };
 
 /// The answer of `acknowledge`: for `device` also which line, in the controller's own numbering

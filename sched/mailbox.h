@@ -10,9 +10,10 @@
 //   3. While `arrive` is pending the task's private fields belong to nobody.
 //
 // The word carries owner, generation and requests together, so that one compare-and-swap decides
-// all three; the mailbox's head carries the CPU's readiness in its empty value, so that no access
-// needs sequential consistency. Posting is allocation-free, idempotent, and safe from an interrupt
-// and from another CPU: the poster must be masked from its first look at the word to its kick.
+// all three. An empty mailbox says so in its head, and whoever finds it so kicks the owner, asleep
+// or not: there is no second flag to compare it with, so no access needs sequential consistency.
+// Posting is allocation-free, idempotent, and safe from an interrupt and from another CPU: the
+// poster must be masked from its first look at the word to its kick.
 
 #ifndef BATON_SCHED_MAILBOX_H_
 #define BATON_SCHED_MAILBOX_H_
@@ -182,7 +183,7 @@ class Mailbox {
 
   bool empty() const { return head_.load(std::memory_order_relaxed) == kEmpty; }
 
-  /// All that is in it, youngest first. For the owner.
+  /// All that is in it, youngest first. For the owner, once it is open.
   PostQueue take_all() {
     PostQueue taken;
     if (!empty()) {

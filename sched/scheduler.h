@@ -5,7 +5,7 @@
 //     constinit S::Task task{"blink"};                 // tasks too
 //
 //     S::start(cpus, 0, sink);                         // on each CPU, at boot, masked
-//     S::spawn(task, stack, blink, nullptr, {.slice = ms(10)});
+//     S::spawn(task, stack, blink, nullptr, {.slice = slice});
 //     S::run();                                        // the boot stack becomes the idle task's
 //
 // Interrupts tell the scheduler what happened, through `S::Interrupt` (see hal/interrupt.h).
@@ -17,16 +17,21 @@
 //     from                task   interrupt   boot (after start)   on misuse
 //     spawn, spawn_on      x         x              x             returns an error
 //     wake, kill, retune   x         x              x             counted, or false
-//     current, usage       x         x              x
+//     current, here, now,  x         x              x
+//     state, usage, ...
 //     yield, park, exit    x                                      stops: machine's panic (*)
 //     NoPreempt            x         x              x
-//     on_timer, on_kick              x
+//     Interrupt and what             x
+//     it has, on_timer, on_kick, preempt
+//     start, run                                    (are the boot)
 //
 //     (*) a yield in an interrupt only in debug builds
 //
-// Everything is static and finds its CPU through the machine, so there is no mutable global, and a
-// process can hold as many schedulers as it has machines. Nothing allocates. All functions but
-// `run` and `NoPreempt`'s destructor are constant time given a policy that is.
+// Everything is static and finds its CPU through the machine, so there is no mutable global. Each
+// pair of machine and policy is a scheduler of its own; a CPU runs under the one that has started
+// on it last. Nothing allocates. What a function does itself takes constant time if the policy's
+// callbacks do; those that may switch (yield, park, wake, retune, the end of a guard) return when
+// their task is chosen again.
 //
 // Checks. Always on: stack canary at each switch, link checks of the queues, rescheduling while it
 // is forbidden, everything that returns an error. In debug builds (`Options::debug_checks`) also
@@ -53,7 +58,7 @@ namespace sched {
 /// Why a spawn was refused. Nothing has changed.
 enum class SpawnError : uint8_t {
   already_spawned,  ///< the task lives, or its end has not reached the sink yet
-  stack_too_small,  ///< it must hold twice the machine's `kContextBytes` and the start record
+  stack_too_small,  ///< it must hold twice the machine's `kContextBytes`, and 48 bytes
   bad_attributes,   ///< the policy refused them
   cpu_not_started,  ///< there is no such CPU, or `start` has not run on it
 };
@@ -79,8 +84,11 @@ class Scheduler : private Mechanism {
     uint64_t involuntary = 0;
     uint64_t preemptions = 0;
     uint64_t wakes = 0;
-    uint64_t stale = 0;  ///< wakes, kills and retunes of tasks that were not alive
-  };  // How long its tasks waited is in its histogram: `latency(cpu).total()`.
+    /// Wakes, kills and retunes of tasks that were not alive, and retunes by mail that were
+    /// refused.
+    uint64_t stale = 0;
+    // How long its tasks waited is in its histogram: `latency(cpu).total()`.
+  };
 
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
   class Cpu : public M::Local {
@@ -130,8 +138,9 @@ class Scheduler : private Mechanism {
   };
 
   /// Forbids rescheduling on this CPU while it lives; interrupts stay as they are. Nests, up to
-  /// 255 deep. A switch that became due meanwhile happens once, when the last one goes. Construct
-  /// and destroy it in the same context.
+  /// 255 deep. A switch that became due meanwhile happens once, when the last one goes. Meanwhile
+  /// park and exit stop the machine, and so does a yield, unless nobody else would have run. A
+  /// guard of a task or of an interrupt handler ends before that does.
   class NoPreempt {
    public:
     NoPreempt() {
@@ -172,16 +181,18 @@ class Scheduler : private Mechanism {
     }
   };
 
-  /// Makes this the CPU number `number`, with `cpus[number]` as its block. Once on each CPU,
-  /// masked, with the same array and sink on all. From here on tasks may be spawned on it; none
-  /// runs before `run`.
+  /// Makes this the CPU number `number`, below `cpus.size()`, with `cpus[number]` as its block.
+  /// Once on each CPU, masked, with the same array and sink on all. From here on tasks may be
+  /// spawned on it; none runs before `run`.
   [[clang::minsize]] static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
 
   /// Runs tasks for ever; this stack becomes the idle task's.
   [[noreturn]] static void run();
 
   /// Makes `task` ready on this CPU: `entry(argument)` on `stack`, unmasked, and `exit` when it
-  /// returns. It may run before this returns, if its policy has it preempt the caller.
+  /// returns. It may run before this returns, if its policy has it preempt the caller. The stack
+  /// may lie anywhere: its ends are moved inward to multiples of 16, the lowest word becomes the
+  /// canary.
   static std::expected<void, SpawnError> spawn(Task& task, std::span<std::byte> stack,
                                                hal::Entry entry, void* argument,
                                                const Attributes& attributes = {}) {
@@ -234,7 +245,8 @@ class Scheduler : private Mechanism {
 
   /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
   /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
-  /// wins, and a refusal there is counted as stale.
+  /// wins, and a refusal there is counted as stale; one that is still on its way from `spawn_on`
+  /// arrives with them instead of its own, or is refused for them.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
     const bool done = retune_masked(task, attributes);
@@ -279,7 +291,8 @@ class Scheduler : private Mechanism {
     return cpu.latency_.histogram;
   }
 
-  /// The timer that the scheduler armed has fired.
+  /// The timer that the scheduler armed has fired, or a timer has, for whatever reason: an early
+  /// call only arms it anew.
   static void on_timer();
 
   /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more.

@@ -86,7 +86,8 @@ class LatencyHistogram {
   /// All waits together.
   hal::Duration total() const { return hal::Duration{total_.read()}; }
 
-  /// An upper bound of the wait that `permille` of all waits did not exceed; zero without any.
+  /// An upper bound of the wait that `permille` of all waits did not exceed (unless that is in the
+  /// last bucket, which has none); zero without any wait.
   hal::Duration percentile(uint64_t permille) const {
     uint64_t total = 0;
     for (const Counter& bucket : buckets_) total += bucket.read();

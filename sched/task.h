@@ -75,7 +75,8 @@ struct TaskLatency<true> {
 }  // namespace internal
 
 /// A task of policy `P` on a machine with this `Context`: constant-initialised storage that the
-/// kernel provides, at an address that stays. It carries the policy's metadata and no more.
+/// kernel provides, at an address that stays. It carries the policy's metadata, and what the
+/// mechanism needs of every task: state, ownership, context, canary, name and statistics.
 ///
 /// All that happens to a task goes through the scheduler; here are only the questions that anyone
 /// may ask at any time, from any context and CPU. The memory of a task may be used for something

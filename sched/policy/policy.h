@@ -47,7 +47,7 @@ enum class Enter : uint8_t {
 /// Why the current entity's turn ends although it stays runnable.
 enum class Pause : uint8_t {
   yielded,    ///< it asked for it: others of its rank come first
-  preempted,  ///< somebody more urgent came: it keeps its place
+  preempted,  ///< somebody more urgent came, or the kernel needs the CPU: it keeps its place
   timed_out,  ///< the `until` of its `pick` has come
 };
 
@@ -66,7 +66,7 @@ enum class [[nodiscard]] Links : bool { corrupt, intact };
 template <typename Entity>
 struct Choice {
   Entity* entity = nullptr;
-  Instant until = never;  ///< ask again by then: nothing else can change the answer earlier
+  Instant until = never;  ///< ask again by then: until a call changes it, the answer holds so long
 };
 
 class Mechanism;
@@ -97,37 +97,39 @@ class Mechanism {
 /// A policy. Every callback runs masked on the owning CPU, must not block, and states its bound in
 /// the policy's page in `docs/policies/`.
 template <typename P>
-concept Policy = std::default_initializable<P> &&
-                 // Entity: the hooks and the metadata of one task, constant-initialisable. A task
-                 // derives from it. Attributes: what a user may set.
-                 requires { requires std::default_initializable<typename P::Entity>; } &&
-                 requires { requires std::copyable<typename P::Attributes>; } &&
-                 // attach(detached, attributes): admits an entity, or gives an admitted one new
-                 // attributes. False: refused, and nothing has changed.
-                 requires(P& p, Detached<typename P::Entity> e, const typename P::Attributes& a) {
-                   { p.attach(e, a) } -> std::same_as<bool>;
-                 } &&
-                 // attributes(entity): what `attach` was last given.
-                 requires(const P& p, const typename P::Entity& e) {
-                   { p.attributes(e) } -> std::same_as<typename P::Attributes>;
-                 } &&
-                 // enqueue(entity, why, now): a detached entity becomes runnable.
-                 requires(P& p, typename P::Entity& e, Enter why, Instant now) {
-                   { p.enqueue(e, why, now) } -> std::same_as<Links>;
-                 } &&
-                 // dequeue(entity, why, now): a runnable or current entity becomes detached.
-                 requires(P& p, typename P::Entity& e, Leave why, Instant now) {
-                   { p.dequeue(e, why, now) } -> std::same_as<Links>;
-                 } &&
-                 // put_back(entity, why, now): the current entity's turn ends; it stays runnable.
-                 requires(P& p, typename P::Entity& e, Pause why, Instant now) {
-                   { p.put_back(e, why, now) } -> std::same_as<Links>;
-                 } &&
-                 // pick(now): there is no current entity; the result becomes current. Asking again
-                 // without a change gives the same answer.
-                 requires(P& p, Instant now) {
-                   { p.pick(now) } -> std::same_as<Choice<typename P::Entity>>;
-                 };
+concept Policy =
+    // One object a CPU, default-initialised.
+    requires { requires std::default_initializable<P>; } &&
+    // Entity: the hooks and the metadata of one task, constant-initialisable. A task
+    // derives from it. Attributes: what a user may set.
+    requires { requires std::default_initializable<typename P::Entity>; } &&
+    requires { requires std::copyable<typename P::Attributes>; } &&
+    // attach(detached, attributes): admits an entity, or gives an admitted one new
+    // attributes. False: refused, and nothing has changed.
+    requires(P& p, Detached<typename P::Entity> e, const typename P::Attributes& a) {
+      { p.attach(e, a) } -> std::same_as<bool>;
+    } &&
+    // attributes(entity): what `attach` was last given.
+    requires(const P& p, const typename P::Entity& e) {
+      { p.attributes(e) } -> std::same_as<typename P::Attributes>;
+    } &&
+    // enqueue(entity, why, now): a detached entity becomes runnable.
+    requires(P& p, typename P::Entity& e, Enter why, Instant now) {
+      { p.enqueue(e, why, now) } -> std::same_as<Links>;
+    } &&
+    // dequeue(entity, why, now): a runnable or current entity becomes detached.
+    requires(P& p, typename P::Entity& e, Leave why, Instant now) {
+      { p.dequeue(e, why, now) } -> std::same_as<Links>;
+    } &&
+    // put_back(entity, why, now): the current entity's turn ends; it stays runnable.
+    requires(P& p, typename P::Entity& e, Pause why, Instant now) {
+      { p.put_back(e, why, now) } -> std::same_as<Links>;
+    } &&
+    // pick(now): there is no current entity; the result becomes current. Asking again
+    // without a change gives the same entity.
+    requires(P& p, Instant now) {
+      { p.pick(now) } -> std::same_as<Choice<typename P::Entity>>;
+    };
 
 /// A policy with a say in when a newcomer makes the mechanism ask again.
 ///
