@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "hal/interrupt.h"
 #include "hal/sim/sim.h"
 #include "sched/scheduler.h"
 

@@ -171,6 +171,36 @@ TEST(SpawnOn, ReachesACpuThatComputesAndOneThatIsGuarded) {
   EXPECT_EQ(began, guard_ended);
 }
 
+// Its new CPU owns the task, but has not taken it over yet: what is asked for there waits, too.
+TEST(SpawnOn, LetsItsNewCpuAskSomethingOfATaskThatIsOnItsWay) {
+  Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0});
+  using S = decltype(kernel)::S;
+  auto& task = kernel.make("task", [] {
+    EXPECT_EQ(S::park(), Woken::by_wake);  // passes
+    EXPECT_EQ(S::attributes(S::current()).priority, 3);
+  });
+  auto& host = kernel.make("host",
+                           [&] {
+                             const Sim::Irq irq = Sim::mask();
+                             Sim::spend(ticks(1000));  // the task arrives meanwhile
+                             EXPECT_EQ(task.ownership().owner(), 1);
+                             EXPECT_EQ(S::state(task), State::fresh);
+                             S::wake(task);
+                             EXPECT_TRUE(S::retune(task, {.priority = 3}));
+                             EXPECT_EQ(S::state(task), State::fresh);
+                             EXPECT_EQ(S::usage(kernel.cpu(1)).stale, 0u);
+                             Sim::unmask(irq);
+                           },
+                           {.priority = 5});
+  kernel.boot([&] {
+    kernel.spawn_on(1, host);
+    Sim::spend(ticks(100));
+    kernel.spawn_on(1, task);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(task.finishes, 1);
+}
+
 // --- Wakes ---
 
 // A producer and its consumers, all of them on CPU 0. A round: the producer stores a number and
@@ -496,6 +526,29 @@ TEST(RemoteRetune, ThatIsRefusedKeepsTheAttributesAndIsCountedThere) {
   });
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(target.finishes, 1);
+}
+
+// A spawn and a retune that overtakes it are one request: the later attributes count, good or bad.
+TEST(RemoteRetune, OfATaskOnItsWayReplacesWhatItArrivesWith) {
+  for (const uint16_t priority : {3, 256}) {
+    Kernel<FixedPriority> kernel({.cpus = 2, .kick_latency = ticks(1000)});
+    using S = decltype(kernel)::S;
+    int runs = 0;
+    auto& task = kernel.make("task",
+                             [&] {
+                               ++runs;
+                               EXPECT_EQ(S::attributes(S::current()).priority, 3);
+                             },
+                             {.priority = 5});
+    kernel.boot([&] {
+      kernel.spawn_on(1, task);
+      EXPECT_TRUE(S::retune(task, {.priority = priority}));
+    });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(task.finishes, 1);
+    EXPECT_EQ(runs, priority == 3 ? 1 : 0);
+    EXPECT_EQ(task.refused(), priority != 3);
+  }
 }
 
 TEST(RemoteRetune, MayPreemptThere) {

@@ -137,16 +137,22 @@ void check_sums(uint64_t seed, void (*set_attributes)(typename P::Attributes&, s
   Kernel<P> kernel({.cpus = 3, .seed = seed, .interleave = 3});
   using S = typename Kernel<P>::S;
   for (int i = 0; i < kTasks; ++i) {
-    auto& thread = kernel.make("task", [&kernel, seed, i] {
+    auto& thread = kernel.make("task", [&kernel, set_attributes, seed, i] {
       std::mt19937_64 gen(seed * 100 + static_cast<uint64_t>(i));
       const auto any = [&]() -> auto& {
         return kernel.threads[absl::Uniform<size_t>(gen, 0, kTasks)];
       };
       for (int step = 0; step < 20; ++step) {
         Sim::spend(ticks(absl::Uniform<uint64_t>(gen, 0, 100)));
-        switch (absl::Uniform(gen, 0, 4)) {
+        switch (absl::Uniform(gen, 0, 6)) {
           case 0: S::yield(); break;
           case 1: S::park(); break;
+          case 2: {
+            typename P::Attributes attributes;
+            set_attributes(attributes, gen);
+            EXPECT_TRUE(S::retune(S::current(), attributes));
+            break;
+          }
           default: S::wake(any()); break;
         }
       }
