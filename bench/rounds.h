@@ -7,6 +7,7 @@
 #ifndef BATON_BENCH_ROUNDS_H_
 #define BATON_BENCH_ROUNDS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,32 +32,38 @@ class Rounds {
     return ++seen_ == kWanted;
   }
 
-  /// Prints `name`, a tab and the commonest count less `overhead`; and, if not all were the same,
-  /// a line that begins with # and says so.
-  void report(std::string_view name, uint64_t overhead) const {
-    uint64_t least = ~uint64_t{0};
-    uint64_t most = 0;
+  /// The count that most rounds have. There must be enough of them.
+  uint64_t commonest() const {
     uint64_t commonest = 0;
     size_t times = 0;
     for (const uint64_t candidate : counts_) {
-      size_t same = 0;
-      for (const uint64_t count : counts_) same += count == candidate;
+      const size_t same = times_of(candidate);
       if (same > times) {
         times = same;
         commonest = candidate;
       }
-      if (candidate < least) least = candidate;
-      if (candidate > most) most = candidate;
     }
+    return commonest;
+  }
+
+  /// Prints `name`, a tab and the commonest count less `overhead`; and, if not all were the same,
+  /// a line that begins with # and says so.
+  void report(std::string_view name, uint64_t overhead) const {
     if (seen_ != kWanted) kit::panic("not every round has been counted", nullptr);
-    kit::print("{}\t{}\n", name, commonest - overhead);
-    if (least != most) {
-      kit::print("# {}: that in {} of {} rounds, from {} to {} in all\n", name, times, kRounds,
-                 least - overhead, most - overhead);
+    const uint64_t number = commonest();
+    const auto [least, most] = std::minmax_element(counts_.begin(), counts_.end());
+    kit::print("{}\t{}\n", name, number - overhead);
+    if (*least != *most) {
+      kit::print("# {}: that in {} of {} rounds, from {} to {} in all\n", name, times_of(number),
+                 kRounds, *least - overhead, *most - overhead);
     }
   }
 
  private:
+  size_t times_of(uint64_t count) const {
+    return static_cast<size_t>(std::count(counts_.begin(), counts_.end(), count));
+  }
+
   size_t seen_ = 0;
   std::array<uint64_t, kRounds> counts_{};
 };

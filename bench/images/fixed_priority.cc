@@ -37,6 +37,7 @@ constinit uint64_t begin = 0;
 constinit Rounds yields;
 constinit Rounds wakes;
 constinit Rounds lives;
+constinit Rounds ends;
 
 void take_turns(void*) {
   for (bool enough = false; !enough;) {
@@ -56,7 +57,10 @@ void wait_for_wakes(void*) {
 
 void end_at_once(void*) {}
 
-void sink(S::Task&) { lives.add(Probe::read() - begin); }
+void mark_and_end(void*) { Probe::mark(begin); }
+
+constinit Rounds* life = &lives;
+void sink(S::Task&) { life->add(Probe::read() - begin); }
 
 void conduct(void*) {
   const uint64_t nothing = Probe::cost_of_nothing();
@@ -91,6 +95,20 @@ void conduct(void*) {
     S::yield();
   }
   lives.report("create_delete", nothing);
+
+  // Of these: creating it alone, and deleting it alone, from its last instruction on.
+  life = &ends;
+  Rounds births;
+  for (size_t i = 0; i < Rounds::kWanted; ++i) {
+    Probe::mark(begin);
+    const auto spawned =
+        S::spawn(child, stacks[4], mark_and_end, nullptr, {.priority = kConductor});
+    births.add(Probe::read() - begin);
+    bench::must(spawned);
+    S::yield();
+  }
+  kit::print("# create_delete: {} are the call of spawn, {} from the task's last instruction on\n",
+             births.commonest() - nothing, ends.commonest() - nothing);
 
   kit::print("task_bytes\t{}\n", sizeof(S::Task));
   kit::finish(true);
