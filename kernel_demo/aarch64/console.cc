@@ -67,9 +67,13 @@ void enable_console_interrupt() {
 }
 
 bool claim_console(hal::Interrupt interrupt) {
-  return interrupt.cause == hal::Cause::device && interrupt.line == kInterrupt;
+  if (interrupt.cause != hal::Cause::device || interrupt.line != kInterrupt) return false;
+  // Before the bytes are read, not after: a byte that comes once the last one was found would have
+  // its interrupt cleared with the others', and wait for the next one to be typed.
+  register32(kInterruptClear) = kReceiveInterrupts;
+  return true;
 }
 
-void release_console() { register32(kInterruptClear) = kReceiveInterrupts; }
+void release_console() {}
 
 }  // namespace kit::machine

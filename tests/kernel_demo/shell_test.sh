@@ -19,7 +19,8 @@ fail() {
 # Reads up to the next prompt, "baton> ", into `answer`. No other ">" is ever printed.
 read_answer() {
   answer=''
-  if ! IFS= read -r -d '>' -u "${from}" answer; then
+  # The limit is for a shell that hangs: it is never waited for.
+  if ! IFS= read -r -t 40 -d '>' -u "${from}" answer; then
     log+="${answer}"
     fail "no prompt after: $1"
   fi
@@ -46,6 +47,7 @@ enter() {
 
 coproc guest { "./${RUN}" run=shell policy=round_robin 2>&1; }
 pid="${guest_PID}"
+trap 'kill "${pid}" 2> /dev/null || true' EXIT
 exec {from}<&"${guest[0]}" {to}>&"${guest[1]}"
 
 read_answer 'the start'
@@ -83,7 +85,7 @@ enter 'policy lottery' '^lottery: no such policy'
 
 # The pool has an end.
 for ((i = 0; i < 22; ++i)); do
-  enter "spawn t${i}" "^t${i}: spawned$"
+  enter "spawn t${i} 1" "^t${i}: spawned$"
 done
 enter 'spawn' ': all tasks of the pool are in use$'
 for ((i = 0; i < 22; ++i)); do
