@@ -71,9 +71,9 @@ class Scheduler : private Mechanism {
   using Attributes = typename P::Attributes;
   using Task = sched::Task<P, typename M::Context, kOptions.latency>;
   /// Takes a finished task, once off its stack: both are the kernel's again, to poison, free, or
-  /// spawn anew. Runs on the idle task's stack, unmasked, with rescheduling forbidden: it may call
-  /// what an interrupt may. A task refused on arrival at another CPU (`spawn_on`) comes here too:
-  /// `refused()`.
+  /// spawn anew, from here on and not before. Runs on the idle task's stack, unmasked, with
+  /// rescheduling forbidden: it may call what an interrupt may. A task refused on arrival at
+  /// another CPU (`spawn_on`) comes here too: `refused()`.
   using Sink = void (*)(Task& finished);
 
   /// What one CPU has used.

@@ -147,7 +147,9 @@ class Task : public P::Entity, public Postable {
   bool permit_ = false;                     // a wake that came before the park
   std::atomic<bool> killed_{false};
   bool refused_ = false;
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};  // once it has finished
+  static_assert(std::atomic<typename P::Attributes>::is_always_lock_free,
+                "attributes travel by mail in one word: at most eight bytes");
   std::atomic<typename P::Attributes> new_attributes_{};  // of the last retune from afar
 
   Context context_{};
