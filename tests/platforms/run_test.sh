@@ -31,9 +31,10 @@ for cpu in aarch64 riscv64 x86_64; do
     "./run_early_end_${cpu}"
 
   # A terminal's Ctrl-C reaches the whole process group; a signal to the script alone has to end QEMU too.
-  "./run_hang_${cpu}" > hang.log 2>&1 < /dev/null &
+  # A log of its own: that of the machine before would be found until this one's is opened.
+  "./run_hang_${cpu}" > "hang_${cpu}.log" 2>&1 < /dev/null &
   script=$!
-  until grep -q "about to hang" hang.log; do
+  until grep -qs "about to hang" "hang_${cpu}.log"; do
     kill -0 "${script}" 2> /dev/null || break
   done
   read -r qemu < "/proc/${script}/task/${script}/children"
