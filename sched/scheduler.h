@@ -171,7 +171,10 @@ class Scheduler : private Mechanism {
     Interrupt& operator=(const Interrupt&) = delete;
 
     /// `Scheduler::wake`, a little cheaper: here interrupts are known to be masked.
-    void wake(Task& task) { wake_masked(task, false); }
+    void wake(Task& task) {
+      // Any state will do: that this is an interrupt is what keeps it from switching.
+      wake_masked(task, M::kUnmasked);
+    }
 
     /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
     [[nodiscard]] bool leave() {
@@ -231,7 +234,7 @@ class Scheduler : private Mechanism {
   /// ignored and counted. Everything the caller stored before is visible to the task after.
   static void wake(Task& task) {
     const Irq irq = M::mask();
-    wake_masked(task, irq == M::kUnmasked);
+    wake_masked(task, irq);
     M::unmask(irq);
   }
 
@@ -379,7 +382,7 @@ class Scheduler : private Mechanism {
 
   [[gnu::noinline]] static void yield_masked();
   [[gnu::noinline]] static void park_masked();
-  [[gnu::noinline]] static void wake_masked(Task& task, bool may_switch);
+  [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline, clang::minsize]] static void request_masked(Task& task, Requests requests,
                                                                bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);

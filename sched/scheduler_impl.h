@@ -296,12 +296,12 @@ bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
+void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
   Cpu& cpu = here();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
-    return request_masked(task, request::wake, may_switch);
+    return request_masked(task, request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
   cpu.wakes_.add();
@@ -313,9 +313,11 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, bool may_switch) {
   } else if constexpr (Contends<P>) {
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
-      if (may_switch && cpu.locked_ == 0) return overtake<true>(cpu, self, now);
+      if (cpu.locked_ == 0) {
+        if (irq == M::kUnmasked) return overtake<true>(cpu, self, now);
+        M::kick(cpu.number);  // see `honour`
+      }
       cpu.due_ |= kPreemption;
-      if (cpu.locked_ == 0) M::kick(cpu.number);  // see `honour`
     } else if (until < cpu.until_) {
       ask_by(cpu, until);
     }

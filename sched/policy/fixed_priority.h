@@ -165,15 +165,18 @@ class BasicFixedPriority {
 
   Links leave(Entity& entity) {
     Level& level = levels_[entity.level_];
-    if (level.queue.remove(entity) == Links::corrupt) return Links::corrupt;
-    if (level.queue.empty()) {
-      occupied_.erase(entity.level_);
-      if (&level == top_) {
-        const int highest = occupied_.highest();
-        top_ = highest < 0 ? nullptr : &levels_[highest];
-      }
+    if (!Queue::is_alone(entity)) {
+      if (level.queue.remove(entity) == Links::corrupt) return Links::corrupt;
+      if (&level == top_) update_turn();
+      return Links::intact;
     }
-    if (top_ != nullptr) update_turn();
+    if (level.queue.remove_last(entity) == Links::corrupt) return Links::corrupt;
+    occupied_.erase(entity.level_);
+    if (&level == top_) {
+      const int highest = occupied_.highest();
+      top_ = highest < 0 ? nullptr : &levels_[highest];
+      if (top_ != nullptr) update_turn();
+    }
     return Links::intact;
   }
 

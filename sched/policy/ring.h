@@ -84,6 +84,16 @@ class Ring {
     return Links::intact;
   }
 
+  /// Takes `entity` out, which is alone: the ring is empty then.
+  Links remove_last(Entity& entity) {
+    Link& link = entity;
+    if (link.prev != &link) [[unlikely]]
+      return Links::corrupt;
+    front_ = nullptr;
+    link.next = nullptr;
+    return Links::intact;
+  }
+
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
   Links rotate(Entity& entity) {
     Link& next = *static_cast<Link&>(entity).next;
