@@ -31,8 +31,8 @@ constinit Instant began;
 void begin() {
   kit::print(
       "\n  Baton, the scheduler that any kernel can depend on: a tour in a small kernel.\n"
-      "  One CPU; {} tasks with {} KiB of stack each, all static: nothing allocates.\n",
-      kStacks, kStackSize / 1024);
+      "  One {} CPU; {} tasks with {} KiB of stack each, all static: nothing allocates.\n",
+      kArchitecture, kStacks, kStackSize / 1024);
 }
 
 void play(const char* policy, std::span<const Act> acts) {
