@@ -6,21 +6,45 @@
 // global and no allocation, and runs the same in a kernel, in a simulator and in a test with
 // nothing around it.
 //
-// The life of a task, as its policy sees it (each line's right side is called by the mechanism):
+// What happens, and what a policy is called for it, in this order. Lines in [brackets] are optional
+// callbacks; without one nothing is called, and what is said at its concept below holds instead.
 //
-//     spawn           attach(e, attributes); enqueue(e, created)
-//     chosen to run   pick()                      e stays wherever the policy keeps it
-//     yield           put_back(e, yielded);       pick()
-//     preempted       put_back(e, preempted);     pick()      keeps its place
-//     `until` came    put_back(e, timed_out);     pick()
-//     park            dequeue(e, blocked);        pick()
-//     wake            enqueue(e, woken);          contend(e, current) where there is a current
-//     new attributes  dequeue(e, retuned); attach(e, attributes); enqueue(e, retuned)
-//     exit            dequeue(e, exited);         pick()
+//     charge(now):                     before all else at an instant, if somebody is current and
+//         [ran(current, since, now)]   time has passed since its turn began or it was last charged
+//
+//     spawn(e, a):   attach(e, a), false: refused;  charge;  enqueue(e, created);  arrived(e)
+//     wake(e):       charge;  enqueue(e, woken);  arrived(e)
+//     arrived(e):    nobody is current: choose
+//                    else [t = contend(e, current)]:  t <= now: preempt;  else ask again by t, too
+//     preempt:       charge;  put_back(current, preempted);  choose
+//     tick:          the `until` of the last pick has come (there is no other tick):
+//                    charge;  put_back(current, timed_out);  choose
+//     yield:         [has_peer(current), false: nothing happens]
+//                    charge;  put_back(current, yielded);  choose
+//     yield_to(e):   charge;  [yield_to(current, e)] or put_back(current, yielded);  choose
+//     park:          charge;  dequeue(current, blocked);  choose
+//     retune(e, a):  of a blocked one:   attach(e, a)
+//                    of a runnable one:  charge;  dequeue(e, retuned);  attach(e, a);
+//                                        enqueue(e, retuned);  choose if it was current, else
+//                                        arrived(e)
+//     exit:          charge;  dequeue(current, exited);  [detach(current)];  choose
+//     choose:        pick(): whom it names is current now; nobody: the CPU idles until somebody
+//                    arrives or `until` has come
 //
 // The current entity is the one that the last `pick` returned and that has been neither put back
 // nor dequeued since; `pick` is only called when there is none. Whether the current entity stays
-// in the policy's queue is the policy's own business.
+// in the policy's queue is the policy's own business. An entity is *runnable* from `enqueue` to
+// `dequeue`, and *detached* before and after. A policy may hold a runnable entity back (its budget
+// is used up, say); then `pick` passes it over and `until` tells when to ask again. `now` never
+// goes backward, from one call to the next, on one CPU.
+//
+// An entity that is new, or has been detached by `detach`, is admitted by its next `attach`; an
+// `attach` in between replaces the attributes it has. `attach` sets what the attributes determine
+// and no more: history (use, lag, deadlines) begins anew with `enqueue(e, created)`, so that a task
+// takes its history along when it moves.
+//
+// Policies that are made of policies (docs/policies/, "combinators") are the mechanism of their
+// parts: to a part they keep every promise of this page.
 
 #ifndef BATON_SCHED_POLICY_POLICY_H_
 #define BATON_SCHED_POLICY_POLICY_H_
@@ -28,10 +52,12 @@
 #include <concepts>
 #include <cstdint>
 
+#include "hal/hal.h"
 #include "hal/time.h"
 
 namespace sched {
 
+using hal::CpuNumber;
 using hal::Duration;
 using hal::forever;
 using hal::Instant;
@@ -39,9 +65,11 @@ using hal::never;
 
 /// Why an entity becomes runnable.
 enum class Enter : uint8_t {
-  created,  ///< first time since `attach`
-  woken,    ///< it was blocked
-  retuned,  ///< it was runnable all along; its attributes have just changed
+  created,     ///< first time since `attach`
+  woken,       ///< it was blocked
+  retuned,     ///< it was runnable all along; its attributes have just changed
+  moved,       ///< it was runnable all along, on another CPU or under another part of a composition
+  dispatched,  ///< created or woken, and its own `place` said that it goes first
 };
 
 /// Why the current entity's turn ends although it stays runnable.
@@ -56,6 +84,7 @@ enum class Leave : uint8_t {
   blocked,  ///< it parked
   exited,   ///< it finished; the next call for it, if any, is `attach`
   retuned,  ///< it comes back at once, with other attributes
+  moved,    ///< it goes to another CPU, or under another part of a composition
 };
 
 /// What a policy found of the links it had to follow. On `corrupt` it has changed nothing, and the
@@ -131,11 +160,26 @@ concept Policy =
       { p.pick(now) } -> std::same_as<Choice<typename P::Entity>>;
     };
 
+// ---- Optional callbacks ---------------------------------------------------------------------
+//
+// Each is found by its concept, costs nothing where it is absent, and is called as the head of this
+// page says.
+
+/// A policy that goes by what its entities have used.
+///
+/// ran(current, from, to): it has used the CPU from `from` to `to`, which is later. Intervals of a
+/// turn are contiguous, and all that was used is told before anything else happens at `to`.
+template <typename P>
+concept Charges = Policy<P> && requires(P& p, typename P::Entity& current, Instant t) {
+  { p.ran(current, t, t) } -> std::same_as<void>;
+};
+
 /// A policy with a say in when a newcomer makes the mechanism ask again.
 ///
 /// contend(entered, current, now): `entered` has just been enqueued while `current` runs. Returns
-/// the instant by which the mechanism must ask again because of it: at most `now` preempts, `never`
-/// changes nothing. A policy without it is asked again when its last `until` comes.
+/// the instant by which the mechanism must ask again because of it: at most `now` preempts (`pick`
+/// may still name `current`), `never` changes nothing. A policy without it is asked again when its
+/// last `until` comes.
 template <typename P>
 concept Contends = Policy<P> && requires(P& p, typename P::Entity& entered,
                                          typename P::Entity& current, Instant now) {
@@ -151,6 +195,113 @@ template <typename P>
 concept KnowsPeers = Policy<P> && requires(const P& p, const typename P::Entity& current) {
   { p.has_peer(current) } -> std::same_as<bool>;
 };
+
+/// A policy that lets one entity give its turn to another.
+///
+/// yield_to(current, target, now): in the place of put_back(current, yielded), when the task named
+/// whom it yields to. `target` is runnable and not current. Whether `pick` names it next is the
+/// policy's to decide: a hint, never a right. Without it a yield to somebody is a yield.
+template <typename P>
+concept YieldsTo = Policy<P> && requires(P& p, typename P::Entity& e, Instant now) {
+  { p.yield_to(e, e, now) } -> std::same_as<Links>;
+};
+
+/// A policy that gives out something in `attach` that must come back: bandwidth, tickets, a place.
+///
+/// detach(detached): the entity is gone from this object; the next call for it, if any, is the
+/// `attach` that admits it anew.
+template <typename P>
+concept Detaches = Policy<P> && requires(P& p, Detached<typename P::Entity> e) {
+  { p.detach(e) } -> std::same_as<void>;
+};
+
+/// A policy that wants to know when the CPU itself comes and goes.
+///
+/// online(now): this CPU asks from now on; called before all else. offline(now): it no longer does;
+/// the queue is empty.
+template <typename P>
+concept HearsOfCpu = Policy<P> && requires(P& p, Instant now) {
+  { p.online(now) } -> std::same_as<void>;
+  { p.offline(now) } -> std::same_as<void>;
+};
+
+/// A part of a composition that wants to know when another part is preferred to it.
+///
+/// taken(now): it is not asked for the time being, whatever is in its queue. given_back(now): it is
+/// asked again. Called in turns, `taken` first, with no current entity.
+template <typename P>
+concept HearsOfOthers = Policy<P> && requires(P& p, Instant now) {
+  { p.taken(now) } -> std::same_as<void>;
+  { p.given_back(now) } -> std::same_as<void>;
+};
+
+/// A policy that can tell a person what it knows of an entity, for `ps` and for a panic.
+///
+/// dump(entity, field): calls `field(name, value)` for each thing worth knowing. Changes nothing.
+template <typename P>
+concept Dumps = Policy<P> && requires(const P& p, const typename P::Entity& e) {
+  p.dump(e, [](const char* /*name*/, uint64_t /*value*/) {});
+};
+
+/// Whether `pick` may name nobody although an entity is runnable. A policy that holds entities back
+/// says so by `static constexpr bool kHoldsBack = true`; every other one is work-conserving.
+template <Policy P>
+inline constexpr bool holds_back = [] {
+  if constexpr (requires { P::kHoldsBack; }) {
+    return P::kHoldsBack;
+  } else {
+    return false;
+  }
+}();
+
+// ---- On many CPUs ---------------------------------------------------------------------------
+
+/// What is known of a task that is about to become runnable somewhere.
+template <typename CpuSet>
+struct Arrival {
+  Enter why;              ///< `created` or `woken`
+  CpuNumber previous;     ///< where it ran last; its spawner's CPU when it is new
+  CpuNumber waker;        ///< the CPU that asks, now
+  bool waker_is_parking;  ///< the waker is about to give that CPU up
+  bool from_interrupt;    ///< the waker is an interrupt handler
+  const CpuSet& allowed;  ///< its affinity: never empty
+  const CpuSet& idle;     ///< CPUs that had nothing to do a moment ago
+};
+
+/// Where it goes.
+struct Place {
+  CpuNumber cpu;
+  bool first = false;  ///< ahead of that CPU's queue: it is enqueued there as `Enter::dispatched`
+};
+
+/// A policy that chooses the CPU of an arriving task.
+///
+/// place(entity, arrival): called on the waker's object, which need not be the one that will have
+/// the entity: it may read the entity, and change nothing. A CPU that is not allowed is a mistake:
+/// counted, and the previous one taken instead.
+template <typename P, typename CpuSet>
+concept Places =
+    Policy<P> && requires(const P& p, const typename P::Entity& e, const Arrival<CpuSet>& arrival) {
+      { p.place(e, arrival) } -> std::same_as<Place>;
+    };
+
+/// A policy that keeps something by where its entities may run.
+///
+/// allow(entity, cpus): the affinity of an entity in any state is `cpus` from now on.
+template <typename P, typename CpuSet>
+concept HearsOfAffinity = Policy<P> && requires(P& p, typename P::Entity& e, const CpuSet& cpus) {
+  { p.allow(e, cpus) } -> std::same_as<void>;
+};
+
+/// A policy that chooses whom to give away to an idle CPU.
+///
+/// surplus(allowed, now): a runnable entity that is not current and for which `allowed(entity)`,
+/// or null. Bounded: it may give up early.
+template <typename P>
+concept Donates =
+    Policy<P> && requires(P& p, bool (*allowed)(const typename P::Entity&), Instant now) {
+      { p.surplus(allowed, now) } -> std::same_as<typename P::Entity*>;
+    };
 
 }  // namespace sched
 
