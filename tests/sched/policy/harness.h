@@ -83,6 +83,23 @@ class Harness : public Mechanism {
                           entities[static_cast<size_t>(current)], now);
   }
 
+  void ran(int e, Instant from, Instant to)
+    requires Charges<P>
+  {
+    policy.ran(entities[static_cast<size_t>(e)], from, to);
+  }
+  Links yield_to(int e, int target, Instant now = at(1))
+    requires YieldsTo<P>
+  {
+    return policy.yield_to(entities[static_cast<size_t>(e)], entities[static_cast<size_t>(target)],
+                           now);
+  }
+  void detach(int e)
+    requires Detaches<P>
+  {
+    policy.detach(detached(entities[static_cast<size_t>(e)]));
+  }
+
   /// Admits and enqueues.
   void add(int e, const Attributes& attributes = {}) {
     ASSERT_TRUE(attach(e, attributes)) << e;
@@ -103,22 +120,39 @@ class Harness : public Mechanism {
   P policy;
 };
 
-/// Thousands of random actions on a policy and its model side by side. A `Model` has
+/// Thousands of random actions on a policy and its model side by side, made by a mechanism that
+/// keeps to the head of sched/policy/policy.h: it charges before all else, in contiguous intervals;
+/// it asks again when `until` has come (now and then late, as a timer is); it makes every call that
+/// is there named. A `Model` is written from the policy's definition and has
 ///
-///     std::optional<Attributes> attributes         what `attach` accepts, from what it is given
+///     void configure(P&, absl::BitGenRef)          sets up the policy and the model alike
+///     Attributes random_attributes(absl::BitGenRef)    sometimes wrong
+///     std::optional<Attributes> accepts(Attributes)    what `attach` makes of them, or refuses
 ///     void enqueue(int e, Attributes)              behind, or wherever it belongs
 ///     void dequeue(int e, Leave)
 ///     void put_back(int e, Pause)
 ///     Answer pick(Instant now)
-///     Instant contend(int entered, int current, Instant now)
+///     Instant contend(int entered, int current, Instant now)     if the policy has it
+///     void ran(int e, Instant from, Instant to)                  if the policy has it
+///     void yield_to(int e, int target, Instant now)              if the policy has it
 ///
-/// and `Model::random_attributes(gen)`, which are sometimes wrong.
+/// and may have, or have in the place of those,
+///
+///     std::optional<Attributes> accepts(int e, Attributes)   where it depends on who else is there
+///     void attach(int e, Attributes)               it has been admitted, or given other attributes
+///     void detach(int e)                           it is gone, or has moved away
+///     void enqueue(int e, Attributes, Enter, Instant now)
+///     void dequeue(int e, Leave, Instant now)
+///     void put_back(int e, Pause, Instant now)
+///     Duration random_step(absl::BitGenRef)        how far the clock goes from one action to the
+///                                                  next: 0 to 50 ticks without it
 template <Policy P, typename Model>
 void check_against_model(uint64_t seed, int actions) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   using H = Harness<P>;
   using Attributes = typename P::Attributes;
-  enum class Where : uint8_t { nowhere, detached, runnable };
+  // `away`: it has moved to another CPU, to come back some time.
+  enum class Where : uint8_t { nowhere, blocked, runnable, away_blocked, away_runnable };
   static constexpr int kNobody = H::kNobody;
 
   std::mt19937_64 gen = generator(seed);
@@ -127,45 +161,47 @@ void check_against_model(uint64_t seed, int actions) {
   H harness;
   Model model;
   model.configure(harness.policy, gen);
-  std::array<Where, H::kEntities> where{};
-  std::array<Attributes, H::kEntities> given{};
-  int current = kNobody;
-  // The current entity has been given other attributes: the mechanism will pick anew.
-  bool requeued = false;
-  // Somebody preempts the current entity, and the mechanism has not picked yet.
-  bool preempted = false;
-  Instant now = at(1);
+  std::array<Where, H::kEntities> where_is{};
+  const auto where = [&](int e) -> Where& { return where_is[static_cast<size_t>(e)]; };
+  std::array<Attributes, H::kEntities> given_to{};
+  const auto given = [&](int e) -> Attributes& { return given_to[static_cast<size_t>(e)]; };
 
-  const auto attach = [&](int e) {
-    const Attributes attributes = Model::random_attributes(gen);
-    const std::optional<Attributes> accepted = Model::accepts(attributes);
+  Instant now = at(1);
+  int current = kNobody;
+  Instant charged = now;  // until here what `current` has used is told
+  Instant until = never;  // of the last pick, or earlier because of a newcomer
+  // The mechanism is to choose: nobody is current although somebody came, or the current entity is
+  // preempted. Not always at once: a guard may forbid it for a while.
+  bool due = false;
+
+  const auto charge = [&] {
+    if (current == kNobody || charged == now) return;
+    if constexpr (Charges<P>) {
+      harness.policy.ran(harness.entities[static_cast<size_t>(current)], charged, now);
+      model.ran(current, charged, now);
+    }
+    charged = now;
+  };
+  const auto accepts = [&](int e, const Attributes& attributes) {
+    if constexpr (requires { model.accepts(e, attributes); }) {
+      return model.accepts(e, attributes);
+    } else {
+      return model.accepts(attributes);
+    }
+  };
+  const auto attach = [&](int e, const Attributes& attributes) {
+    const std::optional<Attributes> accepted = accepts(e, attributes);
     const bool admitted = harness.attach(e, attributes);
-    ASSERT_EQ(admitted, accepted.has_value());
-    if (accepted) given[static_cast<size_t>(e)] = *accepted;
+    EXPECT_EQ(admitted, accepted.has_value());
+    if (accepted) {
+      given(e) = *accepted;
+      if constexpr (requires { model.attach(e, *accepted); }) model.attach(e, *accepted);
+    }
     // A refused one keeps what it had.
-    if (accepted || where[static_cast<size_t>(e)] != Where::nowhere) {
-      ASSERT_EQ(harness.attributes(e), given[static_cast<size_t>(e)]);
+    if (accepted || where(e) == Where::blocked || where(e) == Where::runnable) {
+      EXPECT_EQ(harness.attributes(e), given(e));
     }
-    if (accepted && where[static_cast<size_t>(e)] == Where::nowhere) {
-      where[static_cast<size_t>(e)] = Where::detached;
-    }
-  };
-  const auto enqueue = [&](int e, Enter why) {
-    ASSERT_EQ(harness.enqueue(e, why, now), Links::intact);
-    model.enqueue(e, given[static_cast<size_t>(e)]);
-    where[static_cast<size_t>(e)] = Where::runnable;
-    if constexpr (Contends<P>) {
-      if (current != kNobody && e != current && !requeued) {
-        const Instant until = harness.contend(e, current, now);
-        ASSERT_EQ(until, model.contend(e, current, now));
-        if (until <= now) preempted = true;
-      }
-    }
-  };
-  const auto dequeue = [&](int e, Leave why) {
-    ASSERT_EQ(harness.dequeue(e, why, now), Links::intact);
-    model.dequeue(e, why);
-    where[static_cast<size_t>(e)] = why == Leave::exited ? Where::nowhere : Where::detached;
+    return admitted;
   };
   const auto pick = [&] {
     const auto answer = harness.pick(now);
@@ -173,56 +209,176 @@ void check_against_model(uint64_t seed, int actions) {
     ASSERT_GT(answer.until, now);
     ASSERT_EQ(harness.pick(now), answer);  // asking again changes nothing
     current = answer.entity;
-    requeued = false;
-    preempted = false;
-    ASSERT_TRUE(current == kNobody || where[static_cast<size_t>(current)] == Where::runnable);
+    until = answer.until;
+    charged = now;
+    due = false;
+    ASSERT_TRUE(current == kNobody || where(current) == Where::runnable);
+  };
+  const auto put_back = [&](Pause why) {
+    ASSERT_EQ(harness.put_back(current, why, now), Links::intact);
+    if constexpr (requires { model.put_back(current, why, now); }) {
+      model.put_back(current, why, now);
+    } else {
+      model.put_back(current, why);
+    }
+    current = kNobody;
+  };
+  const auto enqueue = [&](int e, Enter why) {
+    ASSERT_EQ(harness.enqueue(e, why, now), Links::intact);
+    if constexpr (requires { model.enqueue(e, given(e), why, now); }) {
+      model.enqueue(e, given(e), why, now);
+    } else {
+      model.enqueue(e, given(e));
+    }
+    where(e) = Where::runnable;
+    if (current == kNobody) {
+      due = true;
+    } else if constexpr (Contends<P>) {
+      const Instant by = harness.contend(e, current, now);
+      ASSERT_EQ(by, model.contend(e, current, now));
+      if (by <= now) {
+        due = true;
+      } else {
+        until = std::min(until, by);
+      }
+    }
+  };
+  const auto dequeue = [&](int e, Leave why) {
+    ASSERT_EQ(harness.dequeue(e, why, now), Links::intact);
+    if constexpr (requires { model.dequeue(e, why, now); }) {
+      model.dequeue(e, why, now);
+    } else {
+      model.dequeue(e, why);
+    }
+    if (e == current) {
+      current = kNobody;
+      due = true;
+    }
+  };
+  const auto detach = [&](int e) {
+    if constexpr (Detaches<P>) harness.detach(e);
+    if constexpr (requires { model.detach(e); }) model.detach(e);
+  };
+  // Chooses because that is due: the until has come, or somebody preempts, or nobody is current.
+  const auto choose = [&] {
+    charge();
+    if (current != kNobody) put_back(now >= until ? Pause::timed_out : Pause::preempted);
+    pick();
+  };
+  const auto yield = [&] {
+    const int before = current;
+    std::optional<bool> has_peer;
+    if constexpr (KnowsPeers<P>) {
+      has_peer = harness.policy.has_peer(harness.entities[static_cast<size_t>(before)]);
+      // A mechanism need not ask then; that it gets the same answer if it does is tested too.
+      if (!*has_peer && below(2) == 0) return;
+    }
+    charge();
+    put_back(Pause::yielded);
+    pick();
+    if (has_peer) {
+      ASSERT_EQ(*has_peer, current != before);
+    }
+  };
+  const auto yield_to = [&](int target) {
+    charge();
+    if constexpr (YieldsTo<P>) {
+      ASSERT_EQ(harness.yield_to(current, target, now), Links::intact);
+      model.yield_to(current, target, now);
+      current = kNobody;
+    } else {
+      put_back(Pause::yielded);
+    }
+    pick();
   };
 
-  for (int action = 0; action < actions && !testing::Test::HasFatalFailure(); ++action) {
+  if constexpr (HearsOfCpu<P>) harness.policy.online(now);
+  for (int action = 0; action < actions && !testing::Test::HasFailure(); ++action) {
     SCOPED_TRACE("action " + std::to_string(action));
-    now = now + ticks(absl::Uniform<uint64_t>(gen, 0, 50));
+    Instant next = now;
+    if constexpr (requires { model.random_step(gen); }) {
+      next = now + model.random_step(gen);
+    } else {
+      next = now + ticks(absl::Uniform<uint64_t>(gen, 0, 50));
+    }
+    // The timer: exact, but for now and then.
+    if (next > until && below(8) != 0) next = std::max(now, until);
+    now = next;
+    if (now >= until) due = true;
+    if (due && below(4) != 0) {
+      choose();
+      continue;
+    }
+
     const int e = below(H::kEntities);
-    switch (below(8)) {
-      case 0:  // a task is spawned, or a blocked one gets other attributes
-        if (where[static_cast<size_t>(e)] != Where::runnable) attach(e);
-        break;
+    switch (below(10)) {
+      case 0:
       case 1:
       case 2:
-      case 3:  // a wake
-        if (where[static_cast<size_t>(e)] == Where::detached) enqueue(e, Enter::woken);
-        break;
-      case 4:  // other attributes for one that is runnable, the current one included
-        if (where[static_cast<size_t>(e)] != Where::runnable) break;
-        dequeue(e, Leave::retuned);
-        attach(e);
-        enqueue(e, Enter::retuned);
-        if (e == current) requeued = true;
-        break;
-      case 5:  // the current entity stops
-        if (current == kNobody || requeued) break;
-        dequeue(current, below(4) == 0 ? Leave::exited : Leave::blocked);
-        pick();
-        break;
-      default:  // the mechanism asks anew
-        if (current != kNobody && !requeued) {
-          const Pause why = static_cast<Pause>(below(3));
-          const int before = current;
-          std::optional<bool> has_peer;
-          if constexpr (KnowsPeers<P>) {
-            // Nobody yields while somebody preempts him.
-            if (why == Pause::yielded && !preempted) {
-              has_peer = harness.policy.has_peer(harness.entities[static_cast<size_t>(before)]);
+        switch (where(e)) {
+          case Where::nowhere:  // a task is spawned
+            if (attach(e, model.random_attributes(gen))) {
+              charge();
+              enqueue(e, Enter::created);
             }
-          }
-          ASSERT_EQ(harness.put_back(current, why, now), Links::intact);
-          model.put_back(current, why);
-          pick();
-          if (has_peer) {
-            ASSERT_EQ(*has_peer, current != before);
-          }
-          break;
+            break;
+          case Where::blocked:  // a wake
+            charge();
+            enqueue(e, Enter::woken);
+            break;
+          case Where::away_blocked:  // it comes back
+            if (attach(e, given(e))) where(e) = Where::blocked;
+            break;
+          case Where::away_runnable:
+            if (attach(e, given(e))) {
+              charge();
+              enqueue(e, Enter::moved);
+            }
+            break;
+          case Where::runnable: break;
         }
+        break;
+      case 3:  // other attributes, for the current entity too
+        if (where(e) == Where::blocked) attach(e, model.random_attributes(gen));
+        if (where(e) == Where::runnable) {
+          charge();
+          dequeue(e, Leave::retuned);
+          attach(e, model.random_attributes(gen));
+          enqueue(e, Enter::retuned);
+        }
+        break;
+      case 4:  // off to another CPU
+        if (below(3) != 0) break;
+        if (where(e) == Where::runnable) {
+          charge();
+          dequeue(e, Leave::moved);
+          detach(e);
+          where(e) = Where::away_runnable;
+        } else if (where(e) == Where::blocked) {
+          detach(e);
+          where(e) = Where::away_blocked;
+        }
+        break;
+      // What the current task does; it cannot while it is preempted.
+      case 5:
+      case 6: {
+        if (current == kNobody || due) break;
+        const int self = current;
+        const bool exits = below(4) == 0;
+        charge();
+        dequeue(self, exits ? Leave::exited : Leave::blocked);
+        where(self) = exits ? Where::nowhere : Where::blocked;
+        if (exits) detach(self);
         pick();
+        break;
+      }
+      case 7:
+        if (current != kNobody && !due) yield();
+        break;
+      case 8:
+        if (current != kNobody && !due && e != current && where(e) == Where::runnable) yield_to(e);
+        break;
+      default: choose();  // the kernel needs the CPU for a moment
     }
   }
 }
