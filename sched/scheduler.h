@@ -19,7 +19,8 @@
 //     wake, kill, retune   x         x              x             counted, or false
 //     current, here, now,  x         x              x
 //     state, usage, ...
-//     yield, park, exit    x                                      stops: machine's panic (*)
+//     yield(_to), park,    x                                      stops: machine's panic (*)
+//     exit
 //     NoPreempt            x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
@@ -44,6 +45,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <new>
 #include <span>
 #include <type_traits>
 
@@ -58,10 +60,23 @@ namespace sched {
 /// Why a spawn was refused. Nothing has changed.
 enum class SpawnError : uint8_t {
   already_spawned,  ///< the task lives, or its end has not reached the sink yet
-  stack_too_small,  ///< it must hold twice the machine's `kContextBytes`, and 48 bytes
+  stack_too_small,  ///< it must hold twice the machine's `kContextBytes`, 48 bytes, and attributes
   bad_attributes,   ///< the policy refused them
   cpu_not_started,  ///< there is no such CPU, or `start` has not run on it
 };
+
+namespace internal {
+
+// Up to when the policy has been told what the current task has used.
+template <bool kOn>
+struct Charged {};
+
+template <>
+struct Charged<true> {
+  Instant until;
+};
+
+}  // namespace internal
 
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
 template <hal::Machine M, Policy P, Options kOptions>
@@ -131,6 +146,7 @@ class Scheduler : private Mechanism {
     size_t count_ = 0;
     Sink sink_ = nullptr;
     Instant started_;
+    [[no_unique_address]] internal::Charged<Charges<P>> charged_;
     uintptr_t idle_canary_ = 0;
     [[no_unique_address]] internal::TaskLatency<kOptions.latency> latency_;
     Task idle_{"idle"};
@@ -216,6 +232,14 @@ class Scheduler : private Mechanism {
     M::unmask(M::kUnmasked);
   }
 
+  /// Lets `target` run, if the policy's rules allow it and can (`YieldsTo`); otherwise, and where
+  /// `target` is not ready on this CPU, a yield.
+  static void yield_to(Task& target) {
+    enter_task("yield with interrupts masked");
+    yield_to_masked(target);
+    M::unmask(M::kUnmasked);
+  }
+
   /// Blocks until somebody wakes this task. A wake since the last `park` returned lets it pass at
   /// once; several count as one. May return for no reason its caller knows (an older wake): wait
   /// for a condition in a loop.
@@ -248,8 +272,7 @@ class Scheduler : private Mechanism {
 
   /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
   /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
-  /// wins, and a refusal there is counted as stale; one that is still on its way from `spawn_on`
-  /// arrives with them instead of its own, or is refused for them.
+  /// wins, and a refusal there is counted as stale.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
     const bool done = retune_masked(task, attributes);
@@ -381,6 +404,7 @@ class Scheduler : private Mechanism {
   }
 
   [[gnu::noinline]] static void yield_masked();
+  [[gnu::noinline, clang::minsize]] static void yield_to_masked(Task& target);
   [[gnu::noinline]] static void park_masked();
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline, clang::minsize]] static void request_masked(Task& task, Requests requests,
@@ -399,6 +423,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
                                                                const Attributes& attributes);
   static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
+  static void leave_for_good(Cpu& cpu, Task& task, Instant now);
   static bool retire(const Cpu& cpu, Task& task);
 
   // Requests and mail: the seldom paths, compiled for size.
@@ -411,9 +436,9 @@ class Scheduler : private Mechanism {
 
   // Turns.
   [[gnu::noinline]] static void honour(Cpu& cpu, bool may_switch);
-  template <bool kAtOnce>
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
+  static void charge(Cpu& cpu, Instant now);
   static void arm(Cpu& cpu, Instant when);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);

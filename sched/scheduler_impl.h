@@ -13,6 +13,18 @@ namespace sched {
 // ---- Turns ----------------------------------------------------------------------------------
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::charge(Cpu& cpu, Instant now) {
+  if constexpr (Charges<P>) {
+    // A task that was given other attributes while it ran is queued, not current, until the policy
+    // has been asked again: at once, or when a guard ends. What it uses meanwhile is nobody's.
+    if ((cpu.due_ & kRequeued) != 0 || now <= cpu.charged_.until) return;
+    const Instant since = cpu.charged_.until;
+    cpu.charged_.until = now;
+    if (cpu.current_ != &cpu.idle_) cpu.policy_.ran(*cpu.current_, since, now);
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::arm(Cpu& cpu, Instant when) {
   cpu.armed_ = when;
   if (cpu.floor_ != kLocked) cpu.floor_ = when;
@@ -29,6 +41,7 @@ void Scheduler<M, P, kOptions>::ask_by(Cpu& cpu, Instant until) {
 template <hal::Machine M, Policy P, Options kOptions>
 auto Scheduler<M, P, kOptions>::pick(Cpu& cpu, Instant now) -> Pick {
   const auto [entity, until] = cpu.policy_.pick(now);
+  if constexpr (Charges<P>) cpu.charged_.until = now;
   if constexpr (kOptions.debug_checks) {
     if (entity != nullptr && until <= now) {
       stop("a policy's `until` has passed already", static_cast<Task&>(*entity));
@@ -77,6 +90,7 @@ void Scheduler<M, P, kOptions>::yield_masked() {
   if constexpr (KnowsPeers<P>) {
     if (!cpu.policy_.has_peer(self)) return;
   }
+  charge(cpu, now);
   require(cpu.policy_.put_back(self, Pause::yielded, now), self);
   const auto [next, until] = pick(cpu, now);
   if constexpr (!KnowsPeers<P>) {
@@ -90,6 +104,27 @@ void Scheduler<M, P, kOptions>::yield_masked() {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::yield_to_masked(Task& target) {
+  if constexpr (YieldsTo<P>) {
+    Cpu& cpu = here();
+    Task& self = *cpu.current_;
+    if (&target != &self && target.is_private_to(cpu.privately_mine_) &&
+        target.stored_state() == State::ready) {
+      const Instant now = M::now();
+      charge(cpu, now);
+      require(cpu.policy_.yield_to(self, target, now), self);
+      const auto [next, until] = pick(cpu, now);
+      if (&next != &self) {
+        self.yields_.add();
+        cpu.voluntary_.add();
+      }
+      return switch_or_stay(self, next, until, now);
+    }
+  }
+  yield_masked();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::park_masked() {
   Cpu& cpu = here();
   require_unlocked(cpu);
@@ -99,6 +134,7 @@ void Scheduler<M, P, kOptions>::park_masked() {
     return;
   }
   const Instant now = M::now();
+  charge(cpu, now);
   set_state(self, State::blocked);
   require(cpu.policy_.dequeue(self, Leave::blocked, now), self);
   self.runnable_.stop(now);
@@ -115,9 +151,8 @@ void Scheduler<M, P, kOptions>::exit() {
   require_unlocked(cpu);
   Task& self = *cpu.current_;
   const Instant now = M::now();
-  set_state(self, State::finished);
-  require(cpu.policy_.dequeue(self, Leave::exited, now), self);
-  self.runnable_.stop(now);
+  charge(cpu, now);
+  leave_for_good(cpu, self, now);
   cpu.voluntary_.add();
   // Straight to the idle task, which must be let alone until it has handed this one back.
   cpu.leaving_ = &self;
@@ -132,13 +167,14 @@ void Scheduler<M, P, kOptions>::preempt() {
   if (cpu.due_ != kPreemption) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
-  overtake<false>(cpu, *cpu.current_, M::now());
+  overtake(cpu, *cpu.current_, M::now());
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   Task& self = *cpu.current_;
   const Instant now = M::now();
+  charge(cpu, now);
   const Due due = cpu.due_;
   cpu.due_ = kNothing;
   const bool is_idle = &self == &cpu.idle_;
@@ -161,15 +197,14 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-template <bool kAtOnce>
 void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
+  charge(cpu, now);
   require(cpu.policy_.put_back(self, Pause::preempted, now), self);
   const auto [next, until] = pick(cpu, now);
-  if constexpr (!kAtOnce) {
-    // Since it came due, whoever was more urgent may have been given other attributes.
-    if (&next == &self) [[unlikely]]
-      return switch_or_stay(self, self, until, now);
-  }
+  // Whoever was more urgent may have been given other attributes since it came due, or is held
+  // back.
+  if (&next == &self) [[unlikely]]
+    return switch_or_stay(self, self, until, now);
   self.preemptions_.add();
   cpu.preemptions_.add();
   if (until < cpu.floor_) [[unlikely]]
@@ -233,6 +268,7 @@ void Scheduler<M, P, kOptions>::make_ready(Cpu& cpu, Task& task, Enter why, Inst
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant now) {
+  charge(cpu, now);
   require(cpu.policy_.enqueue(task, why, now), task);
   if (&task == cpu.current_) {
     cpu.due_ |= kRequeued;
@@ -267,6 +303,7 @@ bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attri
     return cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
   }
   const Instant now = M::now();
+  charge(cpu, now);
   require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
   const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
   queue(cpu, task, Enter::retuned, now);
@@ -278,6 +315,14 @@ bool Scheduler<M, P, kOptions>::admit(Cpu& cpu, Task& task, const Attributes& at
   if (!cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes)) return false;
   make_ready(cpu, task, Enter::created, M::now());
   return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::leave_for_good(Cpu& cpu, Task& task, Instant now) {
+  set_state(task, State::finished);
+  require(cpu.policy_.dequeue(task, Leave::exited, now), task);
+  if constexpr (Detaches<P>) cpu.policy_.detach(detached(static_cast<P::Entity&>(task)));
+  task.runnable_.stop(now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -305,6 +350,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   }
   const Instant now = M::now();
   cpu.wakes_.add();
+  charge(cpu, now);
   begin_to_wait(task, now);
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
   Task& self = *cpu.current_;
@@ -314,7 +360,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
       if (cpu.locked_ == 0) {
-        if (irq == M::kUnmasked) return overtake<true>(cpu, self, now);
+        if (irq == M::kUnmasked) return overtake(cpu, self, now);
         M::kick(cpu.number);  // see `honour`
       }
       cpu.due_ |= kPreemption;
@@ -339,7 +385,8 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
   const Ownership seen = task.ownership();
   if (!seen.is_alive()) return false;
   if (!may_touch(cpu, seen)) {
-    task.new_attributes_.store(attributes, std::memory_order_relaxed);
+    task.new_attributes_.store(attributes,
+                               [&] { return task.ownership().generation() == seen.generation(); });
     post(cpu, task, seen, request::retune);
     return true;
   }
@@ -407,7 +454,7 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
   if (requests & request::arrive) {
-    if (!admit(cpu, task, task.new_attributes_.load(std::memory_order_relaxed))) {
+    if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
       task.refused_ = true;
       task.state_.store(State::finished, std::memory_order_relaxed);
       if (retire(cpu, task)) cpu.retired_.push_front(task);
@@ -417,8 +464,8 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   }
   if (requests & request::wake) wake_private(cpu, task);
   if (requests & request::kill) kill_private(cpu, task);
-  if ((requests & (request::retune | request::arrive)) == request::retune &&
-      !retune_private(cpu, task, task.new_attributes_.load(std::memory_order_relaxed))) {
+  if ((requests & request::retune) != 0 &&
+      !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
   }
 }
@@ -439,6 +486,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.started_ = M::now();
   cpu.idle_.run_.start(cpu.started_);
   cpu.current_ = &cpu.idle_;
+  if constexpr (HearsOfCpu<P>) cpu.policy_.online(cpu.started_);
   lock(cpu);  // until `run`
   cpu.mailbox_.open();
 }
@@ -504,7 +552,8 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   const uintptr_t high =
       (reinterpret_cast<uintptr_t>(stack.data() + stack.size()) - sizeof(Start)) &
       ~(kAlignment - 1);
-  if (stack.size() < 2 * M::kContextBytes + sizeof(Start) + 2 * kAlignment) {
+  static_assert(alignof(Attributes) <= kAlignment);
+  if (stack.size() < 2 * M::kContextBytes + sizeof(Start) + 2 * kAlignment + sizeof(Attributes)) {
     return std::unexpected(SpawnError::stack_too_small);
   }
 
@@ -518,12 +567,13 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   *start = {entry, argument};
   uintptr_t* const canary = reinterpret_cast<uintptr_t*>(low);
   *canary = low;
-  task.begin_life(canary, attributes);
+  task.begin_life(canary);
   task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, start);
 
   const Irq irq = M::mask();
   Cpu& cpu = here();
   if (cpu.number != to) {
+    ::new (task.arrival_attributes()) Attributes(attributes);
     send(to, task);
   } else if (!admit(cpu, task, attributes)) {
     task.take(free.after_death());

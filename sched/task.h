@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "sched/attribute_slot.h"
 #include "sched/mailbox.h"
 #include "sched/options.h"
 #include "sched/policy/policy.h"
@@ -127,17 +128,23 @@ class Task : public P::Entity, public Postable {
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
 
   // Everything of an earlier life is forgotten.
-  void begin_life(const uintptr_t* canary, const typename P::Attributes& attributes) {
+  void begin_life(const uintptr_t* canary) {
     permit_ = false;
     refused_ = false;
     killed_.store(false, std::memory_order_relaxed);
-    new_attributes_.store(attributes, std::memory_order_relaxed);
     canary_ = canary;
     run_.reset();
     runnable_.reset();
     for (Counter* counter : {&yields_, &parks_, &timeouts_, &preemptions_}) counter->reset();
     if constexpr (kLatency) latency_.histogram.reset();
   }
+
+  // What a task spawned on another CPU is to be admitted with waits on its own stack, above the
+  // canary: until it has arrived there is no other use for either.
+  std::byte* arrival_attributes() const {
+    return reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(canary_)) + kCanaryBytes;
+  }
+  static constexpr size_t kCanaryBytes = 16;
 
   // The canary is the lowest word of the stack; while it is intact it holds its own address.
   bool canary_is_intact() const { return *canary_ == reinterpret_cast<uintptr_t>(canary_); }
@@ -147,10 +154,8 @@ class Task : public P::Entity, public Postable {
   bool permit_ = false;                     // a wake that came before the park
   std::atomic<bool> killed_{false};
   bool refused_ = false;
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};  // once it has finished
-  static_assert(std::atomic<typename P::Attributes>::is_always_lock_free,
-                "attributes travel by mail in one word: at most eight bytes");
-  std::atomic<typename P::Attributes> new_attributes_{};  // of the last retune from afar
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
+  AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
 
   Context context_{};
   const uintptr_t* canary_ = nullptr;

@@ -31,6 +31,8 @@
 //     choose:        pick(): whom it names is current now; nobody: the CPU idles until somebody
 //                    arrives or `until` has come
 //
+// Where rescheduling is forbidden `choose` waits until it no longer is.
+//
 // The current entity is the one that the last `pick` returned and that has been neither put back
 // nor dequeued since; `pick` is only called when there is none. Whether the current entity stays
 // in the policy's queue is the policy's own business. An entity is *runnable* from `enqueue` to
