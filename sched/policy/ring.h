@@ -94,6 +94,26 @@ class Ring {
     return Links::intact;
   }
 
+  /// Whether front and back agree that they are neighbours: what `append` asks of both rings.
+  bool is_closed() const { return front_ == nullptr || front_->prev->next == front_; }
+
+  /// Puts all of `other` behind all of this, in the order in which they are, and leaves `other`
+  /// empty. Both must be closed.
+  void append(Ring& other) {
+    if (other.front_ == nullptr) return;
+    if (front_ == nullptr) {
+      front_ = other.front_;
+    } else {
+      Link& back = *front_->prev;
+      Link& other_back = *other.front_->prev;
+      back.next = other.front_;
+      other.front_->prev = &back;
+      other_back.next = front_;
+      front_->prev = &other_back;
+    }
+    other.front_ = nullptr;
+  }
+
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
   Links rotate(Entity& entity) {
     Link& next = *static_cast<Link&>(entity).next;

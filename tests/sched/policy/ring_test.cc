@@ -101,6 +101,40 @@ TEST_F(RingTest, RemovesFrontMiddleBackAndTheLastOne) {
   EXPECT_TRUE(ring_.empty());
 }
 
+TEST_F(RingTest, AppendsAnotherRingWhicheverIsEmpty) {
+  for (int mine = 0; mine <= 3; ++mine) {
+    for (int theirs = 0; theirs <= 3; ++theirs) {
+      SCOPED_TRACE(std::to_string(mine) + " and " + std::to_string(theirs));
+      ring_ = {};
+      Items other;
+      std::vector<int> expected;
+      for (int i = 0; i < mine; ++i) {
+        ASSERT_EQ(ring_.push_back(item(i)), Links::intact);
+        expected.push_back(i);
+      }
+      for (int i = 3; i < 3 + theirs; ++i) {
+        ASSERT_EQ(other.push_back(item(i)), Links::intact);
+        expected.push_back(i);
+      }
+      ASSERT_TRUE(ring_.is_closed() && other.is_closed());
+      ring_.append(other);
+      EXPECT_EQ(order(), expected);
+      EXPECT_TRUE(ring_.is_closed() && other.is_closed());
+      EXPECT_TRUE(other.empty());
+    }
+  }
+}
+
+TEST_F(RingTest, IsNotClosedWhenFrontAndBackDisagree) {
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(ring_.push_back(item(i)), Links::intact);
+  item(2).next = &item(1);
+  EXPECT_FALSE(ring_.is_closed());
+  item(2).next = &item(0);
+  EXPECT_TRUE(ring_.is_closed());
+  item(0).prev = &item(1);
+  EXPECT_FALSE(ring_.is_closed());
+}
+
 TEST_F(RingTest, AnItemThatWasRemovedSaysSo) {
   ASSERT_EQ(ring_.push_back(item(0)), Links::intact);
   ASSERT_EQ(ring_.push_back(item(1)), Links::intact);
