@@ -55,11 +55,6 @@ class Optional {
     if constexpr (HearsOfOthers<P>) part_.given_back(now);
   }
 
-  template <typename Field>
-  void dump(const Entity& entity, Field&& field) const {
-    if constexpr (Dumps<P>) part_.dump(entity, std::forward<Field>(field));
-  }
-
   template <typename CpuSet>
   void allow(Entity& entity, const CpuSet& cpus) const {
     if constexpr (HearsOfAffinity<P, CpuSet>) part_.allow(entity, cpus);
@@ -72,6 +67,12 @@ class Optional {
 template <Policy P>
 Optional<P> optional(P& part) {
   return Optional<P>(part);
+}
+
+/// What a part can tell a person of its entity, if anything.
+template <Policy P, typename Field>
+void dump_part(const P& part, const typename P::Entity& entity, Field&& field) {
+  if constexpr (Dumps<P>) part.dump(entity, std::forward<Field>(field));
 }
 
 /// A part together with its turn: what a composition keeps for each part that it may leave for
@@ -147,13 +148,12 @@ class Seat {
   }
 
   /// Another part is preferred. Any number of times in a row; `pick` gives it back.
-  Links taken(Instant now) {
-    if (settle(now) == Links::corrupt) return Links::corrupt;
+  void taken(Instant now) {
+    if (settle(now) == Links::corrupt) return;  // as in `pick`
     if constexpr (HearsOfOthers<P>) {
       if (!taken_) policy_.taken(now);
       taken_ = true;
     }
-    return Links::intact;
   }
 
  private:
