@@ -63,7 +63,7 @@ class Workload {
       at_index(e).waits_since = now;
     }
     ASSERT_EQ(h.enqueue(e, Enter::retuned, at(now)), Links::intact);
-    if (current_ == H::kNobody) choose();
+    if (current_ == H::kNobody) until_ = now;
   }
 
   void run(uint64_t ticks) {
@@ -109,7 +109,10 @@ class Workload {
     at_index(e).waits_since = now;
     at_index(e).wakes_at = kNotWaiting;
     ASSERT_EQ(h.enqueue(e, why, at(now)), Links::intact);
-    if (current_ == H::kNobody) return choose();
+    if (current_ == H::kNobody) {
+      until_ = now;  // to be chosen from when all who come at this instant are there
+      return;
+    }
     if constexpr (Contends<P>) {
       const uint64_t by = h.contend(e, current_, at(now)).ticks;
       if (by <= now) return pause(Pause::preempted);
@@ -118,11 +121,11 @@ class Workload {
   }
 
   void step(uint64_t end) {
+    if (current_ == H::kNobody && until_ <= now) choose();
     uint64_t next = end;
     for (const Task& task : tasks_) next = std::min(next, task.wakes_at);
-    if (current_ != H::kNobody) {
-      next = std::min({next, until_, now + at_index(current_).burst.work});
-    }
+    next = std::min(next, until_);
+    if (current_ != H::kNobody) next = std::min(next, now + at_index(current_).burst.work);
     if (current_ != H::kNobody && next > now) {
       if constexpr (Charges<P>) h.ran(current_, at(now), at(next));
       at_index(current_).used += next - now;
@@ -141,12 +144,8 @@ class Workload {
         current_ = H::kNobody;
         choose();
       }
-    } else if (now >= until_) {
-      if (current_ == H::kNobody) {
-        choose();
-      } else {
-        pause(Pause::timed_out);
-      }
+    } else if (current_ != H::kNobody && now >= until_) {
+      pause(Pause::timed_out);
     }
     for (int e = 0; e < H::kEntities; ++e) {
       if (at_index(e).is_present && at_index(e).wakes_at <= now) arrive(e, Enter::woken);
