@@ -178,6 +178,24 @@ class Tree {
     }
   }
 
+  /// The least of those that come before `entity`, which is in the tree, and of `bound`.
+  Least least_before(const Entity& entity, Least bound) const
+    requires kAugmented
+  {
+    const auto take = [&bound](Least least) {
+      if (Order::before(least, bound)) bound = least;
+    };
+    const Link* at = &static_cast<const Link&>(entity);
+    if (at->child_[0] != nullptr) take(at->child_[0]->least_);
+    for (; at->parent_ != nullptr; at = at->parent_) {
+      const Link& parent = *at->parent_;
+      if (at != parent.child_[1]) continue;
+      take(Order::least(static_cast<const Entity&>(parent)));
+      if (parent.child_[0] != nullptr) take(parent.child_[0]->least_);
+    }
+    return bound;
+  }
+
  private:
   static Entity* entity_of(Link* link) { return static_cast<Entity*>(link); }
   static auto key_of(const Link& link) { return Order::key(static_cast<const Entity&>(link)); }

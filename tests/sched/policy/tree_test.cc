@@ -126,6 +126,12 @@ void check_against_map(uint64_t seed, size_t size, uint32_t spread, int actions)
                                     [&](auto& entry) { return entry.second->other <= limit; });
     ASSERT_EQ(tree.first_where([&](uint64_t other) { return other <= limit; }),
               found == model.end() ? nullptr : found->second);
+    if (item.in) {
+      uint64_t before = limit;
+      for (Item* e = tree.first(); e != &item; e = tree.next(*e))
+        before = std::min(before, e->other);
+      ASSERT_EQ(tree.least_before(item, limit), before);
+    }
     if (action % 16 == 0) {
       std::vector<Item*> expected;
       for (const auto& [key, e] : model) expected.push_back(e);
