@@ -179,10 +179,11 @@ class Tree {
   }
 
   /// The least of those that come before `entity`, which is in the tree, and of `bound`.
-  Least least_before(const Entity& entity, Least bound) const
+  template <std::same_as<Least> L>
+  L least_before(const Entity& entity, L bound) const
     requires kAugmented
   {
-    const auto take = [&bound](Least least) {
+    const auto take = [&bound](L least) {
       if (Order::before(least, bound)) bound = least;
     };
     const Link* at = &static_cast<const Link&>(entity);
