@@ -47,7 +47,7 @@ TEST(Stride, HasNobodyToRunAtFirst) {
   EXPECT_EQ(h.pick(), (H::Answer{H::kNobody, never}));
 }
 
-// Figure 3 of the paper, of three clients with 3, 2 and 1 tickets, but for its ties: here those who
+// The example of the paper, three clients with 3, 2 and 1 tickets. Ties: those who
 // wait longer come first.
 TEST(Stride, DealsOutQuantaByTickets) {
   W w;

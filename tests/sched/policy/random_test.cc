@@ -1,0 +1,75 @@
+// The generator: known numbers, and that no number below a bound is favoured.
+
+#include "sched/policy/random.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace sched::test {
+namespace {
+
+TEST(Random, GivesTheNumbersOfSplitMix64) {
+  Random random(1234567);
+  for (const uint64_t expected : {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
+                                  4593380528125082431u, 16408922859458223821u}) {
+    EXPECT_EQ(random.next(), expected);
+  }
+}
+
+TEST(Random, IsEvaluatedByACompilerToo) {
+  static constexpr uint64_t kNumber = [] {
+    Random random(1234567);
+    return random.below(1000);
+  }();
+  Random random(1234567);
+  EXPECT_EQ(kNumber, random.below(1000));
+}
+
+TEST(Random, StaysBelowTheBound) {
+  Random random(1);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(random.below(1), 0u);
+    EXPECT_LT(random.below(3), 3u);
+    EXPECT_LT(random.below(UINT64_MAX), UINT64_MAX);
+  }
+}
+
+// With a bound of 3/4 of 2^64 the remainder of a number falls into the lowest quarter twice as
+// often as into the others: half of all. Each third of the bound must get a third.
+TEST(Random, FavoursNoNumber) {
+  constexpr uint64_t kThird = uint64_t{1} << 62;
+  constexpr int kDraws = 90'000;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    std::array<int, 3> hits{};
+    for (int i = 0; i < kDraws; ++i) ++hits[static_cast<size_t>(random.below(3 * kThird) / kThird)];
+    double chi_square = 0;
+    for (const int count : hits) {
+      const double error = count - kDraws / 3.0;
+      chi_square += error * error / (kDraws / 3.0);
+    }
+    EXPECT_LT(chi_square, 13.8);  // one in a thousand seeds, of 2 degrees of freedom
+  }
+}
+
+// Small enough to see every product: 16-bit numbers in the place of 64-bit ones, by the same rule.
+TEST(Random, RuleLeavesEachResultEquallyManyNumbers) {
+  for (uint32_t bound = 1; bound <= 300; ++bound) {
+    std::vector<uint32_t> results(bound);
+    const uint32_t left_out = 65536 % bound;
+    for (uint32_t number = 0; number < 65536; ++number) {
+      const uint32_t product = number * bound;
+      if (product % 65536 >= left_out) ++results[product / 65536];
+    }
+    for (const uint32_t count : results) ASSERT_EQ(count, 65536 / bound) << bound;
+  }
+}
+
+}  // namespace
+}  // namespace sched::test
