@@ -20,8 +20,9 @@ using sched::conformance::kPaces;
 using sched::conformance::Plan;
 
 void print(void*, const Call& call) {
-  std::fprintf(stderr, "  %llu %s %d %s\n", static_cast<unsigned long long>(call.now.ticks),
-               call.name, call.entity, call.why == nullptr ? "" : call.why);
+  std::fprintf(stderr, "  %s%llu %s %d %s\n", call.is_second ? "| " : "",
+               static_cast<unsigned long long>(call.now.ticks), call.name, call.entity,
+               call.why == nullptr ? "" : call.why);
 }
 
 }  // namespace

@@ -4,13 +4,14 @@
 // BATON_SEED and BATON_TRIALS in the environment choose the first seed and how many there are, for
 // a long run or to repeat one.
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "gtest/gtest.h"
 #include "tests/conformance/conformance.h"
@@ -37,7 +38,7 @@ const char* to_string(Pace pace) {
 
 std::string describe(const Call& call) {
   std::ostringstream line;
-  line << "  " << call.now.ticks << " " << call.name;
+  line << (call.is_second ? "  | " : "  ") << call.now.ticks << " " << call.name;
   if (call.entity >= 0) line << " " << call.entity;
   if (call.why != nullptr) line << " " << call.why;
   if (call.until == never) {
@@ -78,7 +79,9 @@ class Conformance : public testing::Test {
         if (const Fault fault = candidate_.run(plan)) {
           FAIL() << candidate_.name << " breaks a rule:\n  " << conformance::to_string(fault.rule)
                  << "\nseed " << seed << ", pace " << to_string(pace) << ", action " << fault.action
-                 << "; again: BATON_SEED=" << seed << " BATON_TRIALS=1\nThe calls before:\n"
+                 << "; again: BATON_SEED=" << seed
+                 << " BATON_TRIALS=1\nThe last calls (of the run that it is compared with: behind "
+                    "a |):\n"
                  << last_calls(candidate_, plan);
         }
       }

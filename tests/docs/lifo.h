@@ -1,4 +1,4 @@
-// The example of docs/policies/your_own.md: last in, first out.
+// The example of docs/writing_a_policy.md: last in, first out.
 
 #ifndef BATON_TESTS_DOCS_LIFO_H_
 #define BATON_TESTS_DOCS_LIFO_H_

@@ -149,7 +149,7 @@ TEST(Timelines, FixedPriorityThreshold) {
 
 TEST(Timelines, Lifo) {
   Timeline<Lifo> timeline({{"a", 0, 6}, {"b", 2, 4}, {"c", 3, 2}});
-  expect_in_page(timeline.draw(), "your_own.md");
+  expect_in_page(timeline.draw(), "../writing_a_policy.md");
 }
 
 }  // namespace

@@ -93,6 +93,11 @@ struct Subject {
   /// somebody else: it says false.
   static constexpr bool kKeepsTurn = true;
 
+  /// Whether the schedule depends on what the clock reads, and not only on how long everything
+  /// takes. A policy that does something at each multiple of a period says true: then its late
+  /// schedule is checked by the rules, and not compared with an early one.
+  static constexpr bool kReadsClock = false;
+
   // Optional:
   //
   // static void begin(P&): sets up a fresh policy.
@@ -195,7 +200,8 @@ struct Call {
   int entity;       ///< by its number; -1: nobody
   const char* why;  ///< the reason given, or null
   Instant now;
-  Instant until;  ///< of `pick` and `contend`; otherwise `never`
+  Instant until;   ///< of `pick` and `contend`; otherwise `never`
+  bool is_second;  ///< made by the second run of a trial, which the first is compared with
 };
 
 /// How a trial goes.
@@ -205,7 +211,7 @@ struct Plan {
   uint64_t seed = 1;
   uint32_t actions = 1000;
   std::span<const uint8_t> bytes = {};  ///< of a fuzzer; if there are any they decide, not the seed
-  void (*tell)(void*, const Call&) = nullptr;  ///< hears of every call of the first run
+  void (*tell)(void*, const Call&) = nullptr;  ///< hears of every call
   void* told = nullptr;                        ///< given to `tell`
 };
 
@@ -246,14 +252,13 @@ class Run : public Mechanism {
     left_ = plan.actions;
     first_ = first;
     is_second_ = part == Part::second;
-    if (!is_second_) {
-      tell_ = plan.tell;
-      told_ = plan.told;
-    }
+    tell_ = plan.tell;
+    told_ = plan.told;
     // The late one comes by a multiple of every power of two up to 2^56 very soon.
     constexpr Instant kUsual{1};
     constexpr Instant kLate{(uint64_t{1} << 63) - (uint64_t{1} << 56) - 300};
-    start_ = now_ = charged_ = is_second_ && check_ == Check::clock ? kLate : kUsual;
+    const bool is_late = check_ == Check::clock && (is_second_ || S::kReadsClock);
+    start_ = now_ = charged_ = is_late ? kLate : kUsual;
     if constexpr (HasWrap<S>) {
       if (is_second_ && check_ == Check::wrap) {
         S::near_wrap(policy_);
@@ -339,7 +344,7 @@ class Run : public Mechanism {
     note(until <= now_ ? 0 : length < forever ? length.ticks : forever.ticks);
   }
   void tell(const char* name, int e, const char* why = nullptr, Instant until = never) {
-    if (tell_ != nullptr) tell_(told_, {name, e, why, now_, until});
+    if (tell_ != nullptr) tell_(told_, {name, e, why, now_, until, is_second_});
   }
 
   // ---- The mechanism, as the head of policy.h has it
@@ -757,7 +762,9 @@ class Trial {
   Fault run(const Plan& plan) {
     renew(first_);
     first_.begin(plan, Half::Part::first, nullptr);
-    const bool is_alone = plan.check == Check::rules || (plan.check == Check::wrap && !HasWrap<S>);
+    const bool is_alone = plan.check == Check::rules ||
+                          (plan.check == Check::wrap && !HasWrap<S>) ||
+                          (plan.check == Check::clock && S::kReadsClock);
     if (is_alone) {
       while (first_.step()) continue;
       return {first_.fault(), first_.action()};
