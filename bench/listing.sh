@@ -39,6 +39,7 @@ case "${operation}" in
   yield_alone) image=fixed_priority round=120 ;;
   wake_to_higher) image=fixed_priority round=200 ;;
   create_delete) image=fixed_priority round=280 ;;
+  whole_life) image=fixed_priority round=360 ;;
   irq_same_task) image=interrupt_same round=40 ;;
   irq_wake_to_higher) image=interrupt_wake round=40 ;;
   *) usage ;;

@@ -86,10 +86,10 @@ for machine in "${machines[@]}"; do
   if [[ -n "${counted}" ]]; then
     boot yield_round_robin
     boot fixed_priority > "${scratch}/fixed_priority"
-    grep -v '^task_bytes' "${scratch}/fixed_priority" | grep -v '^create_delete'
+    grep -vE '^(create_delete|whole_life|task_bytes)' "${scratch}/fixed_priority"
     boot interrupt_same
     boot interrupt_wake
-    grep '^create_delete' "${scratch}/fixed_priority"
+    grep -E '^(create_delete|whole_life)' "${scratch}/fixed_priority"
     bench/text_bytes.sh "${NM}" "bench/footprint_${machine}.elf"
     grep '^task_bytes' "${scratch}/fixed_priority"
   fi

@@ -41,6 +41,10 @@ inline constexpr Requests kill = 1 << 3;    ///< tell it to finish
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
 inline constexpr CpuNumber kNoOwner = 0xffff;
 
+/// Owner of a task whose life is over and that has not been handed back: nobody may change it but
+/// the CPU that hands it back.
+inline constexpr CpuNumber kDead = 0xfffe;
+
 /// One value of a task's word: generation (32 bits), owner (16), requests (16).
 class Ownership {
  public:
@@ -57,7 +61,10 @@ class Ownership {
   constexpr uint64_t word() const { return word_; }
 
   /// Whether some CPU owns it.
-  constexpr bool is_alive() const { return owner() != kNoOwner; }
+  constexpr bool is_alive() const { return owner() < kDead; }
+
+  /// Whether a new life may begin.
+  constexpr bool is_free() const { return owner() == kNoOwner; }
 
   /// The same life with another owner, or other requests.
   constexpr Ownership with_owner(CpuNumber owner) const {
@@ -67,11 +74,11 @@ class Ownership {
     return Ownership((word_ & ~uint64_t{0xffff}) | pending);
   }
 
-  /// What comes after this life: nobody's, and late requests no longer fit.
-  constexpr Ownership after_death() const {
-    constexpr uint64_t kLife = ~uint64_t{0} >> 32;
-    return Ownership(((word_ | kLife) + 1) | Ownership().word_);
-  }
+  /// What comes after this life: late requests no longer fit, and a new one cannot begin yet.
+  constexpr Ownership after_death() const { return Ownership(generation() + 1, kDead, 0); }
+
+  /// The same, free for a new one.
+  constexpr Ownership handed_back() const { return with_owner(kNoOwner); }
 
   friend constexpr bool operator==(const Ownership&, const Ownership&) = default;
 
@@ -119,6 +126,9 @@ class Postable {
     return word_.compare_exchange_strong(word, to.word(), std::memory_order_acq_rel,
                                          std::memory_order_relaxed);
   }
+
+  /// Makes a dead task free. What was done to it before is visible to whoever claims it.
+  void hand_back() { word_.store(ownership().handed_back().word(), std::memory_order_release); }
 
   /// The drainer's step: takes all requests and sets the word to `to`.
   Requests take(Ownership to) {

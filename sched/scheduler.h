@@ -85,10 +85,12 @@ class Scheduler : private Mechanism {
   using Machine = M;
   using Attributes = typename P::Attributes;
   using Task = sched::Task<P, typename M::Context, kOptions.latency>;
-  /// Takes a finished task, once off its stack: both are the kernel's again, to poison, free, or
-  /// spawn anew, from here on and not before. Runs on the idle task's stack, unmasked, with
-  /// rescheduling forbidden: it may call what an interrupt may. A task refused on arrival at
-  /// another CPU (`spawn_on`) comes here too: `refused()`.
+  /// Takes a task whose life is over, once off its stack: both are the kernel's again, to poison,
+  /// free, or spawn anew, from here on and not before. Called once for each life that a spawn
+  /// began, one at a time on a CPU, unmasked, with rescheduling forbidden: it may call what an
+  /// interrupt may. It runs on the stack of the idle task, or of the task that calls `kill` for one
+  /// that never ran: a task that does so needs room for it. Tasks that were killed before they ran
+  /// or refused on arrival at another CPU come here too: `never_ran()`, `refused()`.
   using Sink = void (*)(Task& finished);
 
   /// What one CPU has used.
@@ -264,9 +266,12 @@ class Scheduler : private Mechanism {
 
   /// Asks a task to finish: `kill_requested` becomes true, a `park` under way or to come returns
   /// `Woken::by_kill`. It ends when it calls `exit` or returns: nothing it holds is torn from it.
+  /// A ready task whose first turn has not come holds nothing, and ends at once: it never runs, and
+  /// the sink has it before this returns, if it is this CPU's and the caller a task without a
+  /// guard; otherwise as soon as its CPU may switch.
   static void kill(Task& task) {
     const Irq irq = M::mask();
-    request_masked(task, request::kill, irq == M::kUnmasked);
+    kill_masked(task, irq == M::kUnmasked);
     M::unmask(irq);
   }
 
@@ -337,7 +342,7 @@ class Scheduler : private Mechanism {
   static constexpr Due kPreemption = 1;  // somebody more urgent came
   static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
   static constexpr Due kRequeued = 4;    // the current task is queued already: it was retuned
-  static constexpr Due kHandBack = 8;    // the idle task has somebody for the sink
+  static constexpr Due kHandBack = 8;    // there is somebody for the sink
   static constexpr Due kWork = 16;       // somebody came while there was nobody
 
   static constexpr uint16_t kInInterrupt = 256;
@@ -409,6 +414,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline, clang::minsize]] static void request_masked(Task& task, Requests requests,
                                                                bool may_switch);
+  [[gnu::noinline]] static void kill_masked(Task& task, bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
                                                               const Attributes& attributes);
@@ -419,7 +425,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static void contend(Cpu& cpu, Task& task, Instant now);
   static void wake_private(Cpu& cpu, Task& task);
-  static void kill_private(Cpu& cpu, Task& task);
+  [[gnu::noinline]] static bool kill_private(Cpu& cpu, Task& task);
+  static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
                                                                const Attributes& attributes);
   static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
@@ -446,7 +453,7 @@ class Scheduler : private Mechanism {
                                                     Instant now);
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
-  static void give_to_sink(Cpu& cpu, Task& task);
+  [[gnu::noinline]] static void give_to_sink(Cpu& cpu, Task& task);
   [[noreturn]] static void begin(void* start);
 };
 

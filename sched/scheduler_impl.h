@@ -287,13 +287,31 @@ void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
-  if (task.stored_state() == State::finished) return cpu.stale_.add();
-  task.killed_.store(true, std::memory_order_relaxed);
-  if (task.stored_state() == State::blocked) {
-    cpu.wakes_.add();
-    make_ready(cpu, task, Enter::woken, M::now());
+bool Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
+  // True when its life is over and it has been retired: then the sink must have it.
+  const State state = task.stored_state();
+  if (state == State::finished) {
+    cpu.stale_.add();
+    return false;
   }
+  task.killed_.store(true, std::memory_order_relaxed);
+  const Instant now = M::now();
+  if (state == State::blocked) {
+    cpu.wakes_.add();
+    make_ready(cpu, task, Enter::woken, now);
+    return false;
+  }
+  if (&task == cpu.current_ || task.has_run()) return false;
+  charge(cpu, now);
+  leave_for_good(cpu, task, now);
+  task.unborn_ = Task::Unborn::killed;
+  return retire(cpu, task);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::bury(Cpu& cpu, Task& task) {
+  cpu.retired_.push_front(task);
+  cpu.due_ |= kHandBack;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -380,6 +398,24 @@ void Scheduler<M, P, kOptions>::request_masked(Task& task, Requests requests, bo
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::kill_masked(Task& task, bool may_switch) {
+  Cpu& cpu = here();
+  const Ownership seen = task.ownership();
+  if (!may_touch(cpu, seen)) return post(cpu, task, seen, request::kill);
+  if (kill_private(cpu, task)) {
+    if (may_switch && cpu.locked_ == 0) {
+      // On nobody's stack: no need to go to the idle task's.
+      lock(cpu);
+      give_to_sink(cpu, task);
+      unlock(cpu);
+    } else {
+      bury(cpu, task);
+    }
+  }
+  honour(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
@@ -443,8 +479,7 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   const Ownership seen = task.ownership();
   if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
     if (task.take(seen.after_death()) != request::none) cpu.stale_.add();
-    cpu.retired_.push_front(task);
-    cpu.due_ |= kHandBack;
+    bury(cpu, task);
   } else {
     handle(cpu, task, task.take(seen.with_pending(request::none)));
   }
@@ -455,15 +490,14 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
   if (requests & request::arrive) {
     if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
-      task.refused_ = true;
+      task.unborn_ = Task::Unborn::refused;
       task.state_.store(State::finished, std::memory_order_relaxed);
-      if (retire(cpu, task)) cpu.retired_.push_front(task);
-      cpu.due_ |= kHandBack;
+      if (retire(cpu, task)) bury(cpu, task);
       return;
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if (requests & request::kill) kill_private(cpu, task);
+  if ((requests & request::kill) && kill_private(cpu, task)) bury(cpu, task);
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
@@ -530,6 +564,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
   M::unmask(M::kUnmasked);
+  task.hand_back();  // last of all: what an interrupt does to it before is still too early
   cpu.sink_(task);
   M::mask();
 }
@@ -560,7 +595,7 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   // From here to `take` others may post, but their requests travel with the arrival.
   const Ownership free = task.ownership(std::memory_order_acquire);
   const Ownership mine = free.with_owner(to);
-  if (free.is_alive() || !task.change(free, mine.with_pending(request::arrive))) {
+  if (!free.is_free() || !task.change(free, mine.with_pending(request::arrive))) {
     return std::unexpected(SpawnError::already_spawned);
   }
   Start* const start = reinterpret_cast<Start*>(high);
@@ -576,7 +611,7 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
     ::new (task.arrival_attributes()) Attributes(attributes);
     send(to, task);
   } else if (!admit(cpu, task, attributes)) {
-    task.take(free.after_death());
+    task.take(free.after_death().handed_back());
     M::unmask(irq);
     return std::unexpected(SpawnError::bad_attributes);
   } else {
@@ -613,11 +648,12 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
   const Duration run = task.run_.read(now);
   const Duration runnable = task.runnable_.read(now);
   const State state = task.stored_state();
+  const bool ended_by_itself = state == State::finished && !task.never_ran();
   const uint64_t parks = task.parks_.read();
   const uint64_t preemptions = task.preemptions_.read();
   return {.run = run,
           .wait = runnable > run ? Duration{runnable.ticks - run.ticks} : Duration{},
-          .voluntary = task.yields_.read() + parks + (state == State::finished ? 1 : 0),
+          .voluntary = task.yields_.read() + parks + (ended_by_itself ? 1 : 0),
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = parks - (state == State::blocked && parks != 0 ? 1 : 0),

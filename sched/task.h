@@ -20,21 +20,22 @@ namespace sched {
 ///
 ///     from \ to   fresh  ready   running   blocked  finished
 ///     fresh         ·    spawn      ·         ·         ·
-///     ready         ·      ·    is picked     ·         ·
+///     ready         ·      ·    is picked     ·       kill
 ///     running       ·   loses the   ·       park      exit
 ///                          CPU
 ///     blocked       ·     wake      ·         ·         ·
 ///     finished      ·     spawn     ·         ·         ·
 ///
 /// Whatever is not in the table stops a debug build with a diagnosis. Between ready and running
-/// nothing is stored: the running task is the one that its CPU calls current.
+/// nothing is stored: the running task is the one that its CPU calls current. A kill ends only
+/// what has never been running.
 enum class State : uint8_t { blocked, ready, running, finished, fresh };
 
 /// The table above.
 constexpr bool is_legal(State from, State to) {
   switch (from) {
     case State::fresh: return to == State::ready;
-    case State::ready: return to == State::running;
+    case State::ready: return to == State::running || to == State::finished;
     case State::running: return to == State::ready || to == State::blocked || to == State::finished;
     case State::blocked: return to == State::ready;
     case State::finished: return to == State::ready;
@@ -103,8 +104,12 @@ class Task : public P::Entity, public Postable {
   /// Whether somebody has asked it to finish. For the task itself, from time to time.
   bool kill_requested() const { return killed_.load(std::memory_order_relaxed); }
 
-  /// Whether its policy refused it on arrival at another CPU: it reached the sink without running.
-  bool refused() const { return refused_; }
+  /// Whether it reached the sink without a first turn: killed before, or `refused`. What its entry
+  /// would have done with the argument has not been done.
+  bool never_ran() const { return unborn_ != Unborn::no; }
+
+  /// Whether its policy refused it on arrival at another CPU.
+  bool refused() const { return unborn_ == Unborn::refused; }
 
   /// How long it waited each time it was ready. Only where the scheduler's options ask for it.
   const LatencyHistogram& latency() const
@@ -125,18 +130,27 @@ class Task : public P::Entity, public Postable {
 #pragma clang diagnostic pop
   }
 
+  // Why it had no turn, if its life is over and it had none.
+  enum class Unborn : uint8_t { no, killed, refused };
+
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
 
   // Everything of an earlier life is forgotten.
   void begin_life(const uintptr_t* canary) {
     permit_ = false;
-    refused_ = false;
+    unborn_ = Unborn::no;
     killed_.store(false, std::memory_order_relaxed);
     canary_ = canary;
     run_.reset();
     runnable_.reset();
     for (Counter* counter : {&yields_, &parks_, &timeouts_, &preemptions_}) counter->reset();
     if constexpr (kLatency) latency_.histogram.reset();
+  }
+
+  // Of a task that is ready and not current: whether it has been. It has lost the CPU then, and
+  // each way to lose it is counted.
+  bool has_run() const {
+    return (yields_.read() | parks_.read() | timeouts_.read() | preemptions_.read()) != 0;
   }
 
   // What a task spawned on another CPU is to be admitted with waits on its own stack, above the
@@ -153,7 +167,7 @@ class Task : public P::Entity, public Postable {
   std::atomic<State> state_{State::fresh};  // ready also while running
   bool permit_ = false;                     // a wake that came before the park
   std::atomic<bool> killed_{false};
-  bool refused_ = false;
+  Unborn unborn_ = Unborn::no;
   std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
 

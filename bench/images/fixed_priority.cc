@@ -1,5 +1,6 @@
 // Counts under fixed priorities: a yield between two tasks, a yield alone, a wake of a higher task,
-// a task's whole life; and says how large a task is.
+// a task that is created and deleted without a turn, a task's whole life; and says how large a task
+// is.
 //
 // A conductor, of low priority, has one scene played after the other. The tasks of a scene have
 // higher priorities; they stay parked when it is over.
@@ -57,10 +58,14 @@ void wait_for_wakes(void*) {
 
 void end_at_once(void*) {}
 
+void never(void*) { kit::panic("a task runs that was killed before", "child"); }
+
 void mark_and_end(void*) { Probe::mark(begin); }
 
-constinit Rounds* life = &lives;
-void sink(S::Task&) { life->add(Probe::read() - begin); }
+constinit Rounds* life = nullptr;  // what the sink counts, if anything
+void sink(S::Task&) {
+  if (life != nullptr) life->add(Probe::read() - begin);
+}
 
 void conduct(void*) {
   const uint64_t nothing = Probe::cost_of_nothing();
@@ -88,15 +93,26 @@ void conduct(void*) {
   }
   wakes.report("wake_to_higher", nothing);
 
-  // A child of the conductor's own rank, so that it takes its turn when the conductor yields.
+  // A child of the conductor's own rank: it does not run before the conductor lets it.
+  Rounds unborn;
+  for (size_t i = 0; i < Rounds::kWanted; ++i) {
+    Probe::mark(begin);
+    bench::must(S::spawn(child, stacks[4], never, nullptr, {.priority = kConductor}));
+    S::kill(child);
+    unborn.add(Probe::read() - begin);
+  }
+  unborn.report("create_delete", nothing);
+
+  // It takes its turn when the conductor yields.
+  life = &lives;
   for (size_t i = 0; i < Rounds::kWanted; ++i) {
     Probe::mark(begin);
     bench::must(S::spawn(child, stacks[4], end_at_once, nullptr, {.priority = kConductor}));
     S::yield();
   }
-  lives.report("create_delete", nothing);
+  lives.report("whole_life", nothing);
 
-  // Of these: creating it alone, and deleting it alone, from its last instruction on.
+  // Of these: the beginning alone, and the end alone, from its last instruction on.
   life = &ends;
   Rounds births;
   for (size_t i = 0; i < Rounds::kWanted; ++i) {
@@ -107,7 +123,7 @@ void conduct(void*) {
     bench::must(spawned);
     S::yield();
   }
-  kit::print("# create_delete: {} are the call of spawn, {} from the task's last instruction on\n",
+  kit::print("# whole_life: {} are the call of spawn, {} from the task's last instruction on\n",
              births.commonest() - nothing, ends.commonest() - nothing);
 
   kit::print("task_bytes\t{}\n", sizeof(S::Task));

@@ -177,20 +177,22 @@ void mail() {
 }
 
 void lives() {
-  // Killed from here, killed by mail, and all at once.
-  for (int way = 0; way < 3; ++way) {
-    ended = 0;
-    if (way == 0) {
-      for (S::Task& task : all()) S::kill(task);
-    } else if (way == 1) {
-      post_to_all([](S::Task& task) { S::kill(task); });
-    } else {
-      const S::NoPreempt guard;
-      for (S::Task& task : all()) S::kill(task);
+  for (const bool have_run : {true, false}) {
+    // Killed from here, killed by mail, and all at once.
+    for (int way = 0; way < 3; ++way) {
+      if (have_run) let_run();
+      ended = 0;
+      if (way == 0) {
+        for (S::Task& task : all()) S::kill(task);
+      } else if (way == 1) {
+        post_to_all([](S::Task& task) { S::kill(task); });
+      } else {
+        const S::NoPreempt guard;
+        for (S::Task& task : all()) S::kill(task);
+      }
+      while (ended < count) S::park();
+      for (size_t i = 0; i < count; ++i) spawn(i);
     }
-    while (ended < count) S::park();
-    for (size_t i = 0; i < count; ++i) spawn(i);
-    let_run();
   }
 }
 

@@ -18,7 +18,7 @@ fail() {
 }
 
 NAMES=(yield_round_robin yield_fixed_priority yield_alone wake_to_higher irq_same_task irq_wake_to_higher
-  create_delete text_bytes task_bytes irq_off_max)
+  create_delete whole_life text_bytes task_bytes irq_off_max)
 
 "${switch}" "${nm}" "--arch=${machine}" > "${TEST_TMPDIR}/first" 2> "${TEST_TMPDIR}/remarks" ||
   fail "the first run"
@@ -43,7 +43,7 @@ case "${machine}" in
   aarch64) raising=2 ;;
   *) raising=1 ;;
 esac
-for name in yield_round_robin wake_to_higher create_delete irq_wake_to_higher; do
+for name in yield_round_robin wake_to_higher create_delete whole_life irq_wake_to_higher; do
   counted="$(awk -v name="${name}" '$1 == name { print $2 }' "${TEST_TMPDIR}/first")"
   watched="$("${listing}" "${nm}" "${objdump}" "--arch=${machine}" "${name}" |
     awk '/^[0-9]+ instructions$/ { print $1 }')"

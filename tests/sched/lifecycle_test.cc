@@ -37,6 +37,7 @@ TEST(State, ChangesAsTheTableSays) {
   const std::vector<std::pair<State, State>> legal = {
       {State::fresh, State::ready},       // spawn
       {State::ready, State::running},     // is picked
+      {State::ready, State::finished},    // kill, before the first time
       {State::running, State::ready},     // loses the CPU
       {State::running, State::blocked},   // park
       {State::running, State::finished},  // exit
@@ -446,20 +447,66 @@ TEST(Kill, EndsAPark) {
   EXPECT_EQ(task.finishes, 1);
 }
 
-TEST(Kill, OfAReadyTaskLetsItRunUntilItParks) {
+// Whichever way a task that has run lost the CPU: it holds something, perhaps.
+TEST(Kill, OfAReadyTaskThatHasRunLetsItRunUntilItParks) {
+  using K = Kernel<FixedPriority>;
+  using S = K::S;
+  for (const char* const way : {"yields", "is preempted", "is timed out", "is woken"}) {
+    K kernel;
+    kernel.cpu(0).policy().set_slice(1, ticks(100));
+    auto& task = kernel.make("task",
+                             [&] {
+                               if (way == std::string("yields")) S::yield();
+                               if (way == std::string("is woken")) S::park();
+                               Sim::spend(ticks(150));
+                               EXPECT_TRUE(S::current().kill_requested()) << way;
+                               EXPECT_EQ(S::park(), Woken::by_kill) << way;
+                               kernel.log(way);
+                             },
+                             {.priority = 1});
+    auto& killer = kernel.make("killer",
+                               [&] {
+                                 if (way == std::string("is woken")) S::wake(task);
+                                 EXPECT_EQ(S::state(task), State::ready) << way;
+                                 S::kill(task);
+                                 EXPECT_TRUE(task.kill_requested());
+                               },
+                               {.priority = 1});
+    if (way == std::string("is preempted")) {
+      killer.attributes.priority = 2;
+      kernel.on_device = [&](uint32_t, auto&) { kernel.spawn(killer); };
+      kernel.world.raise_at(0, 1, at(50));
+    }
+    kernel.boot([&] {
+      kernel.spawn(task);
+      if (killer.attributes.priority == 1) kernel.spawn(killer);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(kernel.lines, Lines{way});
+    EXPECT_EQ(task.finishes, 1);
+    EXPECT_FALSE(task.never_ran());
+  }
+}
+
+// A wake before the kill does not say why `park` returns: the kill does.
+TEST(Kill, AfterAWakeBeforeTheTaskRunsIsWhatParkReports) {
   K kernel;
   auto& task = kernel.make("task", [&] {
-    kernel.log("runs");
     EXPECT_EQ(S::park(), Woken::by_kill);
+    kernel.log("knows");
+  });
+  auto& other = kernel.make("other", [&] {
+    S::wake(task);
+    EXPECT_EQ(S::state(task), State::ready);
+    S::kill(task);
+    EXPECT_EQ(S::usage(kernel.cpu(0)).wakes, 1u);
   });
   kernel.boot([&] {
     kernel.spawn(task);
-    S::kill(task);
-    EXPECT_TRUE(task.kill_requested());
+    kernel.spawn(other);
   });
   EXPECT_EQ(kernel.run(), End::quiet);
-  EXPECT_EQ(kernel.lines, Lines{"runs"});
-  EXPECT_EQ(task.finishes, 1);
+  EXPECT_EQ(kernel.lines, Lines{"knows"});
 }
 
 TEST(Kill, OfTheRunningTaskTakesNothingFromIt) {
@@ -555,7 +602,7 @@ TEST(Sink, HandsTheStorageBackForGood) {
     for (int life = 0; life < kLives; ++life) {
       auto* const task = new (storage.data()) S::Task(K::kStranger);
       EXPECT_TRUE(S::spawn(*task, stack, live, &lives).has_value());
-      while (task->ownership().is_alive()) S::yield();
+      while (!task->ownership().is_free()) S::yield();
       std::memset(stack.bytes().data(), 0xdb, stack.bytes().size());
       task->~Task();
       std::memset(storage.data(), 0xdb, storage.size());

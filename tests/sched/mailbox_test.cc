@@ -62,16 +62,21 @@ TEST(Ownership, KeepsItsPartsApart) {
 
 TEST(Ownership, BelongsToNobodyAfterDeathAndIsAnotherGeneration) {
   EXPECT_FALSE(Ownership().is_alive());
+  EXPECT_TRUE(Ownership().is_free());
   EXPECT_TRUE(owned_by(0).is_alive());
+  EXPECT_FALSE(owned_by(0).is_free());
   const Ownership dead = owned_by(0, 3, request::kill).after_death();
   EXPECT_FALSE(dead.is_alive());
+  EXPECT_FALSE(dead.is_free());
   EXPECT_EQ(dead.generation(), 4u);
   EXPECT_EQ(dead.pending(), request::none);
+  EXPECT_TRUE(dead.handed_back().is_free());
+  EXPECT_EQ(dead.handed_back().generation(), 4u);
 }
 
 TEST(Ownership, BeginsAnewAfterTheLastGeneration) {
   const Ownership last(uint64_t{UINT32_MAX} << 32 | 5u << 16 | request::wake);
-  EXPECT_EQ(last.after_death(), Ownership());
+  EXPECT_EQ(last.after_death().handed_back(), Ownership());
 }
 
 TEST(Postable, BeginsWithoutAnOwner) {
@@ -112,6 +117,16 @@ TEST(Postable, RefusesAnotherGenerationAndNoOwner) {
   ASSERT_TRUE(item.change(owned_by(1), owned_by(1, 1)));
   EXPECT_EQ(item.post(request::wake, 0), owned_by(1, 1));
   EXPECT_EQ(item.ownership(), owned_by(1, 1));
+}
+
+TEST(Postable, IsFreeOnlyOnceItIsHandedBack) {
+  Item item;
+  adopt(item, 1);
+  item.take(item.ownership().after_death());
+  item.post(request::wake, 1);
+  EXPECT_EQ(item.ownership(), Ownership(1, kDead, request::none));
+  item.hand_back();
+  EXPECT_EQ(item.ownership(), Ownership(1, kNoOwner, request::none));
 }
 
 TEST(Postable, ChangesOnlyFromExactlyWhatWasExpected) {
