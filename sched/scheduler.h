@@ -19,14 +19,12 @@
 //     wake, kill, retune   x         x              x             counted, or false
 //     current, here, now,  x         x              x
 //     state, usage, ...
-//     yield(_to), park,    x                                      stops: machine's panic (*)
+//     yield(_to), park,    x                                      stops: machine's panic
 //     exit
 //     NoPreempt            x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
 //     start, run                                    (are the boot)
-//
-//     (*) a yield in an interrupt only in debug builds
 //
 // Everything is static and finds its CPU through the machine, so there is no mutable global. Each
 // pair of machine and policy is a scheduler of its own; a CPU runs under the one that has started
@@ -127,12 +125,13 @@ class Scheduler : private Mechanism {
     // Ordered by how often a switch needs them, neighbours that are used together side by side.
     Instant until_ = never;  // when the policy must be asked again
     Task* current_ = nullptr;
-    // Below this an `until` takes the slow path of a yield: the instant that the timer is armed
-    // for, or `kLocked` while a guard is alive. One compare for both.
+    // Below this an `until` takes the slow path of a yield: at least the instant that the timer is
+    // armed for; `kLocked` from the beginning of a guard or an interrupt until the slow path has
+    // seen that it is over. One compare for both.
     Instant floor_ = never;
     Instant armed_ = never;        // what the timer is set to: at most `until_`
     uint16_t locked_ = 0;          // guards alive + kInInterrupt for each interrupt under way
-    uint8_t due_ = kNothing;       // a set of `Due`
+    int8_t due_ = kNothing;        // a set of `Due`
     uint32_t privately_mine_ = 0;  // for `is_private_to`
     Counter voluntary_;
     Counter timeouts_;
@@ -184,7 +183,11 @@ class Scheduler : private Mechanism {
   /// An interrupt under way. Construct it first in `baton_interrupt`, call `leave` last.
   class Interrupt {
    public:
-    Interrupt() { here().locked_ += kInInterrupt; }
+    Interrupt() {
+      Cpu& cpu = here();
+      cpu.locked_ += kInInterrupt;
+      cpu.floor_ = kLocked;
+    }
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
@@ -198,7 +201,9 @@ class Scheduler : private Mechanism {
     [[nodiscard]] bool leave() {
       Cpu& cpu = here();
       cpu.locked_ -= kInInterrupt;
-      return cpu.locked_ == 0 && cpu.due_ != kNothing;
+      if (cpu.due_ <= kNothing) [[likely]]  // below: `kLater`
+        return false;
+      return cpu.locked_ == 0;
     }
   };
 
@@ -326,7 +331,9 @@ class Scheduler : private Mechanism {
   /// call only arms it anew.
   static void on_timer();
 
-  /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more.
+  /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more. A
+  /// switch that the mail makes due is the next interrupt's: the two together would be the longest
+  /// time masked.
   static void on_kick();
 
   /// After `Interrupt::leave` answered true: lets the policy choose anew, and returns when the
@@ -336,14 +343,15 @@ class Scheduler : private Mechanism {
  private:
   using Irq = typename M::Irq;
 
-  // Why the policy must be asked although no task has stopped by itself; a set.
-  using Due = uint8_t;
+  // Why the policy must be asked although no task has stopped by itself; a set. That somebody came
+  // is no reason while the idle task runs: it looks by itself before it waits.
+  using Due = int8_t;
   static constexpr Due kNothing = 0;
   static constexpr Due kPreemption = 1;  // somebody more urgent came
   static constexpr Due kTimeout = 2;     // the `until` of the last pick has come
   static constexpr Due kRequeued = 4;    // the current task is queued already: it was retuned
   static constexpr Due kHandBack = 8;    // there is somebody for the sink
-  static constexpr Due kWork = 16;       // somebody came while there was nobody
+  static constexpr Due kLater = -128;    // not at this interrupt's end: a kick is on its way
 
   static constexpr uint16_t kInInterrupt = 256;
   static constexpr Instant kLocked{UINT64_MAX};
@@ -392,16 +400,12 @@ class Scheduler : private Mechanism {
     }
   }
 
-  // What a guard does, and whoever sends the idle task to the sink. Interrupts only count: they are
-  // too frequent to set `floor_`, so a yield in one is stopped by its mask, in debug builds.
+  // What a guard does, and whoever sends the idle task to the sink.
   static void lock(Cpu& cpu) {
     ++cpu.locked_;
     cpu.floor_ = kLocked;
   }
-  static void unlock(Cpu& cpu) {
-    --cpu.locked_;
-    if (cpu.locked_ % kInInterrupt == 0) cpu.floor_ = cpu.armed_;
-  }
+  static void unlock(Cpu& cpu) { --cpu.locked_; }
   [[gnu::cold, gnu::noinline]] [[noreturn]] static void stop_locked(const Cpu& cpu);
   static void require_unlocked(const Cpu& cpu) {
     if (cpu.locked_ != 0) [[unlikely]]

@@ -27,7 +27,6 @@ void Scheduler<M, P, kOptions>::charge(Cpu& cpu, Instant now) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::arm(Cpu& cpu, Instant when) {
   cpu.armed_ = when;
-  if (cpu.floor_ != kLocked) cpu.floor_ = when;
   M::arm(when);
 }
 
@@ -73,9 +72,9 @@ void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, I
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant until, Instant now) {
   Cpu& cpu = here();
-  if (cpu.floor_ == kLocked) [[unlikely]]
-    stop_locked(cpu);
+  require_unlocked(cpu);
   ask_by(cpu, until);
+  cpu.floor_ = cpu.armed_;
   if (&to != &from) switch_between(cpu, from, to, until, now);
 }
 
@@ -207,7 +206,7 @@ void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
     return switch_or_stay(self, self, until, now);
   self.preemptions_.add();
   cpu.preemptions_.add();
-  if (until < cpu.floor_) [[unlikely]]
+  if (until < cpu.armed_) [[unlikely]]
     return switch_or_stay(self, next, until, now);
   switch_between(cpu, self, next, until, now);
 }
@@ -241,9 +240,8 @@ void Scheduler<M, P, kOptions>::on_timer() {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
-  if (cpu.current_ == &cpu.idle_) {
-    cpu.due_ |= kWork;
-  } else if constexpr (Contends<P>) {
+  if constexpr (Contends<P>) {
+    if (cpu.current_ == &cpu.idle_) return;
     const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
     if (until <= now) {
       cpu.due_ |= kPreemption;
@@ -371,10 +369,9 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   charge(cpu, now);
   begin_to_wait(task, now);
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
-  Task& self = *cpu.current_;
-  if (&self == &cpu.idle_) {
-    cpu.due_ |= kWork;
-  } else if constexpr (Contends<P>) {
+  if constexpr (Contends<P>) {
+    Task& self = *cpu.current_;
+    if (&self == &cpu.idle_) return;
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
       if (cpu.locked_ == 0) {
@@ -450,11 +447,19 @@ void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::on_kick() {
-  // One task an interrupt: what interrupts are masked for stays bounded however much has come.
+  // One task an interrupt, or the switch that became due by it: what interrupts are masked for
+  // stays bounded however much has come.
   // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
   // but the two may have merged into this one.
   Cpu& cpu = here();
-  if (!next_mail(cpu)) return;
+  if ((cpu.due_ & kLater) != 0) {
+    cpu.due_ ^= kLater;
+  } else if (!next_mail(cpu)) {
+    return;
+  } else if (cpu.due_ != kNothing) {
+    cpu.due_ |= kLater;
+    return M::kick(cpu.number);
+  }
   if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
     M::kick(cpu.number);
   }
@@ -537,6 +542,7 @@ void Scheduler<M, P, kOptions>::run() {
       const auto [next, until] = pick(cpu, now);
       if (&next != &cpu.idle_) {
         switch_or_stay(cpu.idle_, next, until, now);
+        cpu.due_ = kNothing;  // left by whoever ran last, if the kick for it is late
       } else {
         cpu.until_ = until;
         if (cpu.armed_ != until) arm(cpu, until);  // exactly: no early interrupt

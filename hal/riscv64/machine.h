@@ -57,10 +57,10 @@ class Machine {
     void* sp = nullptr;
   };
 
-  /// sstatus.SIE as it was; no other bit is ever set.
+  /// sstatus.SIE as it was; no other bit is ever set, so that a test for zero tells two apart.
   struct Irq {
     uintptr_t sie = 0;
-    friend constexpr bool operator==(const Irq&, const Irq&) = default;
+    friend constexpr bool operator==(Irq a, Irq b) { return (a.sie != 0) == (b.sie != 0); }
   };
   static constexpr Irq kUnmasked{kSie};
 

@@ -36,6 +36,7 @@ class CommonTests {
         {"a finished task's stack is poisoned and used again", sink_reuses},
         {"a kill reaches a parked task", kill_parked},
         {"a kill reaches a task that runs", kill_running},
+        {"a task killed before its first turn never runs", kill_unborn},
         {"a task that lives is not spawned again", double_spawn},
         {"what is asked of a finished task is ignored and counted", finished_is_ignored},
         {"a spawn that cannot be is refused", bad_spawns},
@@ -268,9 +269,23 @@ class CommonTests {
         S::yield();
       }
     });
+    while (rounds == 0) S::yield();
+    const uint64_t seen = rounds;
     S::kill(task);
     finish(before, 1);
-    test.expect(rounds < 2, "it went on after the kill");
+    test.expect(rounds <= seen + 1, "it went on after the kill");
+  }
+
+  static void kill_unborn(Test& test) {
+    static constinit bool ran = false;
+    ran = false;
+    const uint64_t before = finished();
+    {
+      const typename S::NoPreempt guard;
+      S::kill(spawn([](void*) { ran = true; }));
+    }
+    test.expect_equal(finished() - before, 1, "the sink has not had it");
+    test.expect(!ran, "it ran");
   }
 
   // ---- Misuse

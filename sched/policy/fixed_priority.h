@@ -173,7 +173,7 @@ class BasicFixedPriority {
     if (level.queue.remove_last(entity) == Links::corrupt) return Links::corrupt;
     occupied_.erase(entity.level_);
     if (&level == top_) {
-      const int highest = occupied_.highest();
+      const int highest = occupied_.highest(entity.level_);
       top_ = highest < 0 ? nullptr : &levels_[highest];
       if (top_ != nullptr) update_turn();
     }

@@ -4,6 +4,7 @@
 #define BATON_SCHED_POLICY_LEVEL_SET_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,41 +19,25 @@ class LevelSet {
 
   constexpr bool empty() const { return highest() < 0; }
 
-  constexpr void insert(uint8_t number) { words_[number / 64] |= uint64_t{1} << number % 64; }
+  constexpr void insert(uint8_t number) { words_[number / kBits] |= bit(number); }
 
-  constexpr void erase(uint8_t number) { words_[number / 64] &= ~(uint64_t{1} << number % 64); }
+  constexpr void erase(uint8_t number) { words_[number / kBits] &= ~bit(number); }
 
-  /// The largest number in the set; -1 when it is empty.
-  constexpr int highest() const {
-    for (int i = kWords - 1; i >= 0; --i) {
-      if (words_[i] != 0) return 64 * i + top_bit(words_[i]);
+  /// The largest number in the set; -1 when it is empty. None may be larger than `bound`.
+  constexpr int highest(uint8_t bound = kSize - 1) const {
+    for (int i = bound / kBits; i >= 0; --i) {
+      if (words_[i] != 0) return kBits * i + (kBits - 1) - std::countr_zero(words_[i]);
     }
     return -1;
   }
 
  private:
-  static constexpr int kWords = kSize / 64;
+  static constexpr int kBits = 64;
+  static constexpr int kWords = kSize / kBits;
 
-  // By halving and a table: a machine without a count-leading-zeros instruction (rv64imac) spends
-  // thirty instructions on std::bit_width, half of them on this.
-  static constexpr int top_bit(uint64_t word) {
-    int bit = 0;
-    for (int half : {32, 16, 8}) {
-      if (word >> half != 0) {
-        word >>= half;
-        bit += half;
-      }
-    }
-    return bit + kTopBit[word];
-  }
-
-  static constexpr auto kTopBit = [] {
-    std::array<uint8_t, 256> table{};
-    for (size_t i = 2; i < table.size(); ++i) {
-      table[i] = static_cast<uint8_t>(table[i / 2] + 1);
-    }
-    return table;
-  }();
+  // The largest number of a word is its lowest bit: that one is found in a few instructions also
+  // where none counts leading zeros (rv64imac).
+  static constexpr uint64_t bit(uint8_t number) { return uint64_t{1} << (~number & (kBits - 1)); }
 
   std::array<uint64_t, kWords> words_{};
 };

@@ -95,6 +95,32 @@ TYPED_TEST(Misuse, ExitUnderAGuard) {
             (Panic{kGuarded, "culprit"}));
 }
 
+TYPED_TEST(Misuse, YieldInAnInterrupt) {
+  using S = typename TypeParam::S;
+  EXPECT_EQ(this->run_in_interrupt([] { S::yield(); }), (Panic{kInterrupted, "culprit"}));
+}
+
+// Also where the timer need not be set: a switch before, and the slice's end is known.
+TYPED_TEST(Misuse, YieldInAnInterruptAfterYieldsThatWereNone) {
+  using S = typename TypeParam::S;
+  this->kernel.on_device = [](uint32_t, auto&) { S::yield(); };
+  this->kernel.world.raise_at(0, 1, at(500));
+  for (const char* name : {"culprit", "culprit"}) {
+    this->kernel.make(name,
+                      [] {
+                        for (int i = 0; i < 100; ++i) {
+                          S::yield();
+                          Sim::spend(ticks(20));
+                        }
+                      },
+                      {.slice = ticks(1'000'000)});
+  }
+  this->kernel.boot([&] {
+    for (auto& thread : this->kernel.threads) this->kernel.spawn(thread);
+  });
+  EXPECT_EQ(this->kernel.run(), (Panic{kInterrupted, "culprit"}));
+}
+
 TYPED_TEST(Misuse, ParkInAnInterrupt) {
   using S = typename TypeParam::S;
   EXPECT_EQ(this->run_in_interrupt([] { S::park(); }), (Panic{kInterrupted, "culprit"}));
@@ -213,10 +239,6 @@ TEST_F(MisuseInADebugBuild, YieldUnderAGuardAlone) {
   });
   kernel.boot([&] { kernel.spawn(culprit); });
   EXPECT_EQ(kernel.run(), (Panic{kGuarded, "culprit"}));
-}
-
-TEST_F(MisuseInADebugBuild, YieldInAnInterrupt) {
-  EXPECT_EQ(run_in_interrupt([] { S::yield(); }), (Panic{kInterrupted, "culprit"}));
 }
 
 TEST_F(MisuseInADebugBuild, YieldInTheSink) {

@@ -35,6 +35,7 @@ TEST(LevelSet, FindsTheHigherOfEachTwo) {
       if (low == high) continue;
       set.erase(static_cast<uint8_t>(high));
       ASSERT_EQ(set.highest(), low) << high;
+      ASSERT_EQ(set.highest(static_cast<uint8_t>(high)), low) << high;
     }
   }
 }
