@@ -262,14 +262,15 @@ class CommonTests {
   static void kill_running(Test& test) {
     static constinit uint64_t rounds = 0;
     rounds = 0;
+    target = &S::current();
     const uint64_t before = finished();
     Task& task = spawn([](void*) {
       while (!S::current().kill_requested()) {
-        ++rounds;
+        if (++rounds == 1) S::wake(*target);
         S::yield();
       }
     });
-    while (rounds == 0) S::yield();
+    while (rounds == 0) S::park();
     const uint64_t seen = rounds;
     S::kill(task);
     finish(before, 1);
