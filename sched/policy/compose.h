@@ -11,9 +11,9 @@
 
 namespace sched {
 
-/// A part and its optional callbacks, all of them: where the part lacks one, what policy.h says
-/// happens without it. Two are not here: a composition has `has_peer` only if its parts do, for
-/// there is no answer in the place of a missing one; and `place` likewise.
+/// A part and its optional callbacks: where the part lacks one, what policy.h says happens without
+/// it. Not `has_peer`: a composition has that only if its parts do, for there is no answer in the
+/// place of a missing one.
 ///
 ///     optional(part).ran(entity, from, to);
 template <Policy P>
@@ -53,11 +53,6 @@ class Optional {
   }
   void given_back(Instant now) const {
     if constexpr (HearsOfOthers<P>) part_.given_back(now);
-  }
-
-  template <typename CpuSet>
-  void allow(Entity& entity, const CpuSet& cpus) const {
-    if constexpr (HearsOfAffinity<P, CpuSet>) part_.allow(entity, cpus);
   }
 
  private:
@@ -122,7 +117,7 @@ class Seat {
   }
 
   Choice<Entity> pick(Instant now) {
-    if (paused_ && now == paused_at_ && now < until_) {
+    if (current_ != nullptr && now < until_ && (!paused_ || now == paused_at_)) {
       paused_ = false;
       return {current_, until_};
     }
