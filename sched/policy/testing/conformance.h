@@ -98,7 +98,10 @@ struct Subject {
   /// schedule is checked by the rules, and not compared with an early one.
   static constexpr bool kReadsClock = false;
 
-  // Optional:
+  /// What has to lie beside a policy, such as its groups. Each run has one of its own.
+  struct Context {};
+
+  // Optional, each with a `Context&` after the policy if it has a use for it:
   //
   // static void begin(P&): sets up a fresh policy.
   //
@@ -224,7 +227,9 @@ struct Fault {
 
 /// Whether `S` says how its policy's counters are brought near their wrap.
 template <typename S>
-concept HasWrap = requires(typename S::Tested& policy) { S::near_wrap(policy); };
+concept HasWrap = requires(typename S::Tested& policy, typename S::Context& context) {
+  requires requires { S::near_wrap(policy); } || requires { S::near_wrap(policy, context); };
+};
 
 /// One of a trial's runs. Made by `Trial`.
 template <typename S, size_t kEntities>
@@ -259,15 +264,7 @@ class Run : public Mechanism {
     constexpr Instant kLate{(uint64_t{1} << 63) - (uint64_t{1} << 56) - 300};
     const bool is_late = check_ == Check::clock && (is_second_ || S::kReadsClock);
     start_ = now_ = charged_ = is_late ? kLate : kUsual;
-    if constexpr (HasWrap<S>) {
-      if (is_second_ && check_ == Check::wrap) {
-        S::near_wrap(policy_);
-      } else {
-        set_up();
-      }
-    } else {
-      set_up();
-    }
+    set_up();
     if constexpr (HearsOfCpu<P>) policy_.online(now_);
   }
 
@@ -306,7 +303,21 @@ class Run : public Mechanism {
 
  private:
   void set_up() {
-    if constexpr (requires { S::begin(policy_); }) S::begin(policy_);
+    if constexpr (HasWrap<S>) {
+      if (is_second_ && check_ == Check::wrap) {
+        if constexpr (requires { S::near_wrap(policy_); }) {
+          S::near_wrap(policy_);
+        } else {
+          S::near_wrap(policy_, context_);
+        }
+        return;
+      }
+    }
+    if constexpr (requires { S::begin(policy_); }) {
+      S::begin(policy_);
+    } else if constexpr (requires { S::begin(policy_, context_); }) {
+      S::begin(policy_, context_);
+    }
   }
 
   void broken(Rule rule) {
@@ -600,12 +611,18 @@ class Run : public Mechanism {
 
   // Something of the policy's own.
   void interfere() {
-    if constexpr (requires { S::act(policy_, source_, now_); }) {
+    constexpr bool kAlone = requires { S::act(policy_, source_, now_); };
+    constexpr bool kWithContext = requires { S::act(policy_, context_, source_, now_); };
+    if constexpr (kAlone || kWithContext) {
       if (is_taken_) return;
       charge();
       if (current_ != kNobody) put_back(Pause::preempted);
       tell("act", kNobody);
-      S::act(policy_, source_, now_);
+      if constexpr (kAlone) {
+        S::act(policy_, source_, now_);
+      } else {
+        S::act(policy_, context_, source_, now_);
+      }
       pick();
     }
   }
@@ -721,6 +738,7 @@ class Run : public Mechanism {
     return kNames[static_cast<size_t>(why)];
   }
 
+  typename S::Context context_{};
   P policy_{};
   std::array<Entity, kEntities> slots_{};
   std::array<State, kEntities> states_{};
