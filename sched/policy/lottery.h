@@ -89,6 +89,9 @@ class Lottery {
     if (winner_ == nullptr) {
       winner_ = tree_.owner(tree_.count() == 1 ? 0 : random_.below(tree_.total()));
       winner_->used_ = {};
+    } else if (winner_->used_ >= quantum_) {
+      // A quantum that has been shortened below what is used of it lasts for a tick more.
+      winner_->used_ = Duration{quantum_.ticks - 1};
     }
     return {winner_, tree_.count() == 1 ? never : end_of_turn(*winner_, now)};
   }
@@ -127,12 +130,9 @@ class Lottery {
     return compensated < most ? compensated : most;
   }
 
-  // Below 2^64: the clock is below 2^63. At least a tick, should the quantum have been shortened
-  // below what is used of it.
+  // Of one that has a part of its quantum left. Below 2^64: the clock is below 2^63.
   Instant end_of_turn(const Entity& entity, Instant now) const {
-    const uint64_t left =
-        entity.used_ < quantum_ ? quantum_.ticks - entity.used_.ticks : uint64_t{1};
-    return Instant{now.ticks + left};
+    return Instant{now.ticks + (quantum_.ticks - entity.used_.ticks)};
   }
 
   SumTree<Entity, Lottery> tree_;        // of all who are runnable, the winner included

@@ -123,6 +123,8 @@ class BasicMlfq {
     while (levels_[top_].queue.empty()) ++top_;
     Entity& front = levels_[top_].queue.front();
     refresh(front);
+    // A quantum that has been shortened below what is used of it lasts for a tick more.
+    front.used_ = lesser(front.used_, Duration{levels_[top_].quantum.ticks - 1});
     current_ = &front;
     return {&front, count_ == 1 ? never : end_of_turn(front, now)};
   }
@@ -205,11 +207,10 @@ class BasicMlfq {
     return links;
   }
 
-  // Both sums stay below 2^64: the clock is below 2^63, a quantum at most `forever`. At least a
-  // tick, should a quantum have been shortened below what is used of it.
+  // Of one that has a part of its quantum left. Both sums stay below 2^64: the clock is below 2^63,
+  // a quantum at most `forever`.
   Instant end_of_turn(const Entity& entity, Instant now) const {
-    const Duration quantum = levels_[entity.level_].quantum;
-    const uint64_t left = entity.used_ < quantum ? quantum.ticks - entity.used_.ticks : uint64_t{1};
+    const uint64_t left = levels_[entity.level_].quantum.ticks - entity.used_.ticks;
     return lesser(Instant{now.ticks + left}, next_boost_);
   }
 
