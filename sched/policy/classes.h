@@ -89,7 +89,7 @@ class Boundary {
   Instant press_time(Instant now) const {
     if (waiting_ == 0 || amount_ == Duration{} || is_pressing(now)) return never;
     if (missing_ != Duration{}) return Instant{end_.ticks - missing_.ticks};
-    return Instant{end_.ticks + (period_.ticks - amount_.ticks)};
+    return end_ + Duration{period_.ticks - amount_.ticks};
   }
 
   /// While somebody below it runs: when it ceases to press. Up to date.
