@@ -231,6 +231,28 @@ concept HasWrap = requires(typename S::Tested& policy, typename S::Context& cont
   requires requires { S::near_wrap(policy); } || requires { S::near_wrap(policy, context); };
 };
 
+/// Sets up a fresh policy as `S` says. For subjects that are made of subjects.
+template <typename S>
+void set_up(typename S::Tested& policy, typename S::Context& context) {
+  if constexpr (requires { S::begin(policy); }) {
+    S::begin(policy);
+  } else if constexpr (requires { S::begin(policy, context); }) {
+    S::begin(policy, context);
+  }
+}
+
+/// The same, with all counters about to wrap, where `S` says how that is done.
+template <typename S>
+void set_up_near_wrap(typename S::Tested& policy, typename S::Context& context) {
+  if constexpr (requires { S::near_wrap(policy); }) {
+    S::near_wrap(policy);
+  } else if constexpr (requires { S::near_wrap(policy, context); }) {
+    S::near_wrap(policy, context);
+  } else {
+    set_up<S>(policy, context);
+  }
+}
+
 /// One of a trial's runs. Made by `Trial`.
 template <typename S, size_t kEntities>
 class Run : public Mechanism {
@@ -264,7 +286,11 @@ class Run : public Mechanism {
     constexpr Instant kLate{(uint64_t{1} << 63) - (uint64_t{1} << 56) - 300};
     const bool is_late = check_ == Check::clock && (is_second_ || S::kReadsClock);
     start_ = now_ = charged_ = is_late ? kLate : kUsual;
-    set_up();
+    if (is_second_ && check_ == Check::wrap) {
+      set_up_near_wrap<S>(policy_, context_);
+    } else {
+      set_up<S>(policy_, context_);
+    }
     if constexpr (HearsOfCpu<P>) policy_.online(now_);
   }
 
@@ -302,24 +328,6 @@ class Run : public Mechanism {
   uint64_t trace() const { return trace_; }
 
  private:
-  void set_up() {
-    if constexpr (HasWrap<S>) {
-      if (is_second_ && check_ == Check::wrap) {
-        if constexpr (requires { S::near_wrap(policy_); }) {
-          S::near_wrap(policy_);
-        } else {
-          S::near_wrap(policy_, context_);
-        }
-        return;
-      }
-    }
-    if constexpr (requires { S::begin(policy_); }) {
-      S::begin(policy_);
-    } else if constexpr (requires { S::begin(policy_, context_); }) {
-      S::begin(policy_, context_);
-    }
-  }
-
   void broken(Rule rule) {
     if (fault_ == Rule::none) fault_ = rule;
   }

@@ -4,14 +4,19 @@
 #ifndef BATON_SCHED_POLICY_TESTING_SUBJECTS_H_
 #define BATON_SCHED_POLICY_TESTING_SUBJECTS_H_
 
-#include <cstddef>
 #include <cstdint>
 
+#include "sched/policy/eevdf.h"
+#include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/policy/testing/conformance.h"
+#include "sched/policy/vtime.h"
+#include "sched/policy/weight.h"
 
 namespace sched::conformance {
+
+struct FifoSubject : Subject<Fifo> {};
 
 struct RoundRobinSubject : Subject<RoundRobin> {
   static RoundRobin::Attributes sample(Source& source) {
@@ -40,6 +45,37 @@ struct ThresholdSubject : SomePriorities<Thresholds::each> {
   static P::Attributes sample(Source& source) {
     return {.priority = source.one_of(kSomePriorities),
             .threshold = source.one_of(kSomePriorities)};
+  }
+};
+
+/// Both ends, what is usual, and what is no weight.
+inline constexpr Weight kSomeWeights[] = {
+    1,          2, kNormalWeight,  kNormalWeight, 3 * kNormalWeight,
+    kMaxWeight, 0, kMaxWeight + 1, UINT32_MAX};
+
+struct EevdfSubject : Subject<Eevdf> {
+  static void begin(Eevdf& policy) {
+    policy.set_slice(Duration{30});
+    policy.set_quantum(Duration{20});
+  }
+  static void near_wrap(Eevdf& policy) {
+    begin(policy);
+    policy.set_virtual_time(VirtualTime{} - VirtualDuration{1000});
+  }
+  static Eevdf::Attributes sample(Source& source) {
+    constexpr Duration kSlices[] = {{},          {}, {1}, {10}, {30}, {60}, Eevdf::kLongestSlice,
+                                    {UINT64_MAX}};
+    const Weight weight = source.one_of(kSomeWeights);
+    return {.weight = weight, .slice = source.one_of(kSlices)};
+  }
+};
+
+struct VtimeSubject : Subject<Vtime> {
+  static constexpr bool kKeepsTurn =
+      false;  // who is preempted may no longer be the furthest behind
+  static void begin(Vtime& policy) { policy.set_slice(Duration{20}); }
+  static Vtime::Attributes sample(Source& source) {
+    return {.weight = source.one_of(kSomeWeights)};
   }
 };
 
