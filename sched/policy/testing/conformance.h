@@ -10,8 +10,8 @@
 // belongs in static memory, not on a stack.
 //
 //     constinit sched::conformance::Trial<MySubject> trial;
-//     const auto fault = trial.run({.check = Check::addresses, .seed = 7});
-//     if (fault) print(to_string(fault.rule), fault.action);
+//
+//     if (const auto fault = trial.run_briefly()) print(to_string(fault.rule));
 
 #ifndef BATON_SCHED_POLICY_TESTING_CONFORMANCE_H_
 #define BATON_SCHED_POLICY_TESTING_CONFORMANCE_H_
@@ -807,6 +807,20 @@ class Trial {
       }
       if (!goes_on) return {};
     }
+  }
+
+  /// Every check at every pace, with a few seeds: for where there is not much time, as in a
+  /// kernel's self-test.
+  Fault run_briefly(uint64_t seeds = 2, uint32_t actions = 300) {
+    for (const Check check : kChecks) {
+      for (const Pace pace : kPaces) {
+        for (uint64_t seed = 1; seed <= seeds; ++seed) {
+          const Plan plan = {.check = check, .pace = pace, .seed = seed, .actions = actions};
+          if (const Fault fault = run(plan)) return fault;
+        }
+      }
+    }
+    return {};
   }
 
  private:
