@@ -16,7 +16,8 @@
 //
 //     from                task   interrupt   boot (after start)   on misuse
 //     spawn, spawn_on      x         x              x             returns an error
-//     wake, kill, retune   x         x              x             counted, or false
+//     wake, kill, retune,  x         x              x             counted, or false
+//     adjust
 //     current, here, now,  x         x              x
 //     state, usage, ...
 //     yield(_to), park,    x                                      stops: machine's panic
@@ -40,6 +41,7 @@
 #define BATON_SCHED_SCHEDULER_H_
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -297,6 +299,20 @@ class Scheduler : private Mechanism {
   /// The attributes that `task` has. For its owner.
   static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
 
+  /// Changes the policy of this CPU between two turns: `change(policy, now)` is called masked, with
+  /// everything charged and nobody current, and the policy is asked anew after it. For what a
+  /// policy has beyond attributes: its groups, or another policy in its place.
+  template <std::invocable<P&, Instant> F>
+  static void adjust(F change) {
+    const Irq irq = M::mask();
+    Cpu& cpu = here();
+    const Instant now = M::now();
+    end_turn_early(cpu, now);
+    change(cpu.policy_, now);
+    honour(cpu, irq == M::kUnmasked);
+    M::unmask(irq);
+  }
+
   /// The task that runs on this CPU; before `run`, and while nothing else runs, the idle task.
   static Task& current() {
     const Irq irq = M::mask();
@@ -427,6 +443,7 @@ class Scheduler : private Mechanism {
   static void begin_to_wait(Task& task, Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
+  static bool is_asked_anyway(const Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
   static void wake_private(Cpu& cpu, Task& task);
   [[gnu::noinline]] static bool kill_private(Cpu& cpu, Task& task);
@@ -450,6 +467,7 @@ class Scheduler : private Mechanism {
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void charge(Cpu& cpu, Instant now);
+  [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
   static void arm(Cpu& cpu, Instant when);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);

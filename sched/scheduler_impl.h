@@ -212,6 +212,16 @@ void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::end_turn_early(Cpu& cpu, Instant now) {
+  charge(cpu, now);
+  // The idle task asks before it sleeps.
+  Task& self = *cpu.current_;
+  if (&self == &cpu.idle_ || (cpu.due_ & kRequeued) != 0) return;
+  require(cpu.policy_.put_back(self, Pause::preempted, now), self);
+  cpu.due_ |= kRequeued;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
   if (cpu.due_ == kNothing) return;
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
@@ -239,9 +249,17 @@ void Scheduler<M, P, kOptions>::on_timer() {
 // ---- One task of this CPU -------------------------------------------------------------------
 
 template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::is_asked_anyway([[maybe_unused]] const Cpu& cpu) {
+  // The current task is queued, and so is nobody the newcomer could contend with. Only a policy
+  // that keeps accounts of a turn can tell.
+  if constexpr (Charges<P>) return (cpu.due_ & kRequeued) != 0;
+  return false;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if constexpr (Contends<P>) {
-    if (cpu.current_ == &cpu.idle_) return;
+    if (cpu.current_ == &cpu.idle_ || is_asked_anyway(cpu)) return;
     const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
     if (until <= now) {
       cpu.due_ |= kPreemption;
@@ -371,7 +389,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
   if constexpr (Contends<P>) {
     Task& self = *cpu.current_;
-    if (&self == &cpu.idle_) return;
+    if (&self == &cpu.idle_ || is_asked_anyway(cpu)) return;
     const Instant until = cpu.policy_.contend(task, self, now);
     if (until <= now) {
       if (cpu.locked_ == 0) {

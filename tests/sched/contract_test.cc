@@ -294,6 +294,57 @@ TEST(Contract, NobodyIsCurrentFromOtherAttributesToTheEndOfAGuard) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
+TEST(Contract, APolicyIsAdjustedBetweenTurns) {
+  K kernel;
+  auto& a =
+      kernel.make("a",
+                  [&] {
+                    Sim::spend(ticks(3));
+                    const auto change = [](Scribe& policy, Instant now) {
+                      EXPECT_EQ(now, Sim::now());
+                      policy.lines.push_back("adjusted");
+                    };
+                    EXPECT_EQ(told(kernel, [&] { S::adjust(change); }),
+                              (Lines{"a: ran 3", "a: put_back preempted", "adjusted", "a: pick"}));
+                    S::NoPreempt guard;
+                    EXPECT_EQ(told(kernel,
+                                   [&] {
+                                     S::adjust(change);
+                                     Sim::spend(ticks(1));
+                                     S::adjust(change);
+                                   }),
+                              (Lines{"a: put_back preempted", "adjusted", "adjusted"}));
+                  },
+                  {.name = "a"});
+  kernel.boot([&] {
+    kernel.spawn(a);
+    S::adjust([](Scribe& policy, Instant) { policy.lines.push_back("adjusted"); });
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(a.finishes, 1);
+}
+
+// Whom a newcomer contends with is current, or nobody is asked: a choice is due then as it is.
+TEST(Contract, NobodyContendsWithOneThatIsQueued) {
+  K kernel;
+  auto& other = kernel.make("other", [] { S::park(); }, {.name = "other"});
+  auto& a = kernel.make("a",
+                        [&] {
+                          S::yield();  // to `other`, which parks
+                          S::NoPreempt guard;
+                          S::retune(S::current(), {.name = "a"});
+                          EXPECT_EQ(told(kernel, [&] { S::wake(other); }),
+                                    (Lines{"other: enqueue woken"}));
+                        },
+                        {.name = "a"});
+  kernel.boot([&] {
+    kernel.spawn(a);
+    kernel.spawn(other);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(other.finishes, 1);
+}
+
 // Attributes larger than a word travel to another CPU whole.
 TEST(Contract, AttributesOfAnySizeTravelByMail) {
   K kernel({.cpus = 2});
