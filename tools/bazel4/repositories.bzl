@@ -6,6 +6,7 @@ serve every Bazel.
 """
 
 load("//platforms:host_tools.bzl", "host_tools_repository")
+load("//tools/bazel4:conformance.bzl", "baton_conformance_repositories")
 
 _STAND_INS = [
     "remote_coverage_tools",
@@ -98,11 +99,7 @@ def baton_repositories():
 # buildifier: disable=unnamed-macro
 def baton_test_repositories():
     """What Baton's own host tests need besides: Debian's GoogleTest, Benchmark, Abseil and Boost.Context."""
-    native.new_local_repository(
-        name = "googletest",
-        path = "/usr/src/googletest",
-        build_file = "@baton//tools/bazel4/debian:googletest.BUILD",
-    )
+    baton_conformance_repositories()
     native.new_local_repository(
         name = "google_benchmark",
         path = "/usr/include/benchmark",
