@@ -1,5 +1,6 @@
 """What a WORKSPACE build needs besides to put policies through `@baton//tests/conformance`."""
 
+# buildifier: disable=unnamed-macro
 def baton_conformance_repositories():
     """GoogleTest: Debian's, unless the workspace has named one before.
 
