@@ -98,7 +98,7 @@ def baton_repositories():
 
 # buildifier: disable=unnamed-macro
 def baton_test_repositories():
-    """What Baton's own host tests need besides: Debian's GoogleTest, Benchmark, Abseil and Boost.Context."""
+    """What Baton's own host tests need besides: Debian's GoogleTest, Benchmark, Abseil and parts of Boost."""
     baton_conformance_repositories()
     native.new_local_repository(
         name = "google_benchmark",
@@ -109,5 +109,10 @@ def baton_test_repositories():
         name = "boost.context",
         path = "/usr/include/boost/context",
         build_file = "@baton//tools/bazel4/debian:boost_context.BUILD",
+    )
+    native.new_local_repository(
+        name = "boost.intrusive",
+        path = "/usr/include/boost/intrusive",
+        build_file = "@baton//tools/bazel4/debian:boost_intrusive.BUILD",
     )
     _debian_abseil_repository(name = "abseil-cpp", targets = _ABSEIL_TARGETS)
