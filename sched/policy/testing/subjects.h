@@ -74,6 +74,10 @@ struct VtimeSubject : Subject<Vtime> {
   static constexpr bool kKeepsTurn =
       false;  // who is preempted may no longer be the furthest behind
   static void begin(Vtime& policy) { policy.set_slice(Duration{20}); }
+  static void near_wrap(Vtime& policy) {
+    begin(policy);
+    policy.set_virtual_time(VirtualTime{} - VirtualDuration{1000});
+  }
   static Vtime::Attributes sample(Source& source) {
     return {.weight = source.one_of(kSomeWeights)};
   }
