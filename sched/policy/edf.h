@@ -83,6 +83,8 @@ class BasicEdf {
 
  public:
   static constexpr bool kHoldsBack = true;
+  /// For `Global`: without reclaiming nothing of what one has used concerns another.
+  static constexpr bool kGoesByEntities = !kReclaims;
   /// 36 years at 1 GHz.
   static constexpr Duration kLongestPeriod{uint64_t{1} << 60};
 
