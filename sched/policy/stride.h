@@ -31,7 +31,7 @@ namespace sched {
 /// One turn while others wait counts as 2^62 units at most. A task that comes is put at most
 /// `kFarthest` = 2^60 units from the global pass, and that at most as far from the least pass; so
 /// nobody comes in farther than 2^61 units from the least. Where those limits have an effect at all
-/// (an hour's debt of a task with one ticket) they forgive what is beyond.
+/// (a debt of 18 minutes at 1 GHz, of a task with one ticket) they forgive what is beyond.
 class Stride {
  public:
   class Entity : public TreeLink<Stride> {

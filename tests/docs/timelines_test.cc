@@ -13,7 +13,10 @@
 #include "hal/sim/sim.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
+#include "sched/policy/lottery.h"
+#include "sched/policy/mlfq.h"
 #include "sched/policy/round_robin.h"
+#include "sched/policy/stride.h"
 #include "sched/scheduler.h"
 #include "tests/docs/lifo.h"
 
@@ -44,6 +47,8 @@ class Timeline {
   explicit Timeline(std::initializer_list<Job<P>> jobs) {
     for (const Job<P>& job : jobs) actors_.emplace_back(job);
   }
+
+  P& policy() { return cpu_.policy(); }
 
   std::string draw() {
     hal::sim::World world({.interrupt = [this](hal::Interrupt i) { return interrupt(i); },
@@ -113,6 +118,12 @@ static_assert(sizeof(sched::RoundRobin::Entity) == 24);
 static_assert(sizeof(sched::FixedPriority::Entity) == 24);
 static_assert(sizeof(sched::FixedPriorityThreshold::Entity) == 24);
 static_assert(sizeof(sched::FixedPriority) == 4144);
+static_assert(sizeof(sched::Mlfq::Entity) == 40);
+static_assert(sizeof(sched::Mlfq) == 176);
+static_assert(sizeof(sched::Stride::Entity) == 56);
+static_assert(sizeof(sched::Stride) == 64);
+static_assert(sizeof(sched::Lottery::Entity) == 48);
+static_assert(sizeof(sched::Lottery) == 40);
 
 void expect_in_page(const std::string& drawing, const std::string& page) {
   std::ifstream file("docs/policies/" + page);
@@ -145,6 +156,28 @@ TEST(Timelines, FixedPriorityThreshold) {
                                                     {"b", 2, 3, {.priority = 5}},
                                                     {"c", 4, 2, {.priority = 9}}});
   expect_in_page(timeline.draw(), "fixed_priority.md");
+}
+
+TEST(Timelines, Mlfq) {
+  Timeline<sched::Mlfq> timeline({{"a", 0, 10}, {"b", 1, 3}, {"c", 10, 1}});
+  for (uint8_t level = 0; level < 8; ++level) timeline.policy().set_quantum(level, ms(2 << level));
+  timeline.policy().set_boost({});
+  expect_in_page(timeline.draw(), "mlfq.md");
+}
+
+TEST(Timelines, Stride) {
+  Timeline<sched::Stride> timeline(
+      {{"a", 0, 8, {.tickets = 3}}, {"b", 0, 5, {.tickets = 2}}, {"c", 0, 3, {.tickets = 1}}});
+  timeline.policy().set_quantum(ms(1));
+  expect_in_page(timeline.draw(), "stride.md");
+}
+
+TEST(Timelines, Lottery) {
+  Timeline<sched::Lottery> timeline(
+      {{"a", 0, 8, {.tickets = 3}}, {"b", 0, 5, {.tickets = 2}}, {"c", 0, 3, {.tickets = 1}}});
+  timeline.policy().set_quantum(ms(1));
+  timeline.policy().set_seed(1);
+  expect_in_page(timeline.draw(), "lottery.md");
 }
 
 TEST(Timelines, Lifo) {
