@@ -5,12 +5,12 @@
 // weight. The average of the clocks of all runnable tasks, weighted, is what each of them would
 // show had all been served at once. How far a task's clock is behind the average, times its weight,
 // is its lag: the time it is owed (what it has had too much, if negative); all lags together are
-// zero. A task that is owed nothing has had its share and waits: whose clock is not ahead of the
-// average is *eligible*. A task asks for the CPU a slice at a time; its deadline is where its clock
-// will be once it has had the slice. Of those eligible the one with the earliest deadline runs.
-// (I. Stoica and H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and Accurate
-// Mechanism for Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995;
-// Linux since 6.6.)
+// zero. A task that owes has had more than its share and waits: only one whose clock is not ahead
+// of the average is *eligible*. A task asks for the CPU a slice at a time; its deadline is where
+// its clock will be once it has had the slice. Of those eligible the one with the earliest deadline
+// runs. (I. Stoica and H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and
+// Accurate Mechanism for Proportional Share Resource Allocation", Old Dominion University TR-95-22,
+// 1995; Linux since 6.6.)
 //
 // Runnable tasks are in a tree by deadline, in which each subtree knows the least clock in it: so
 // the earliest deadline among those eligible is one way down. The current one is not in the tree,
@@ -19,8 +19,9 @@
 // Arithmetic. With 2^20 tasks, weights up to 2^20 and clocks v that wrap:
 //  - The average is not stored. What is stored is the load W = sum of w, and the moment
 //    M = sum of w * (v - reference). A clock v is not ahead of the average exactly if
-//    (v - reference) * W <= M: eligibility takes a multiplication and no division. Where the
-//    average itself is needed, when a task comes or goes, it is reference + floor(M / W).
+//    (v - reference) * W <= M: whether one is eligible takes a multiplication and no division.
+//    Where many are asked, or the average itself is needed because a task comes or goes, it is
+//    reference + floor(M / W): clocks are whole, so that not to be ahead of that is the same.
 //  - No clock is more than kReach = 2^60 ahead of the reference, nor more than kReach + 2^54 behind
 //    it: a charge stops at kReach. A newcomer is placed at most 2^54 from the average, for slices
 //    and quanta are below 2^32 ticks and so no lag above 2^32 * 2^20 units, each way twice; and the
@@ -33,7 +34,8 @@
 //    stopped: still below 2^63.
 //  - W <= 2^40, and |M| <= 2^40 * 2^62: 128 bits, to which the products need no more than one
 //    multiplication of 64 by 64. M / W is one division of 64 bits as long as M has no more, which
-//    is so unless lags of hours are about; else eight of them.
+//    is so unless lags of hours are about, for each turn begins with the reference on the average;
+//    else eight of them.
 
 #ifndef BATON_SCHED_POLICY_EEVDF_H_
 #define BATON_SCHED_POLICY_EEVDF_H_
@@ -384,7 +386,9 @@ class Eevdf {
   // Ends the turn of the one held, if there is one, and holds whom the next is for. With equal
   // deadlines those who have waited longer come first; who has just had a turn has not waited.
   Links choose() {
-    Entity* best = tree_.first_where([this](VirtualTime clock) { return is_eligible(clock); });
+    const VirtualTime average = move_to_average();
+    const auto is_eligible = [average](VirtualTime clock) { return !is_before(average, clock); };
+    Entity* best = tree_.first_where(is_eligible);
     if (held_ != nullptr && yielded_) {
       if (favoured_ != nullptr && is_eligible(favoured_->clock_)) best = favoured_;
       // The one that has to wait least, if none is eligible but the one that yields.

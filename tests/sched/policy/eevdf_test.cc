@@ -889,7 +889,7 @@ TEST(EevdfArithmetic, HoldsAMillionTasksOfTheLargestWeight) {
   Crowd crowd(kMany);
   set_up(crowd.policy, kLong, kLong);
   for (size_t e = 0; e < kMany; ++e) crowd.enter(e, {.weight = kMaxWeight});
-  // A turn each: the moment is 2^64 then, and nothing has yet made the reference follow.
+  // A turn each: their clocks have advanced by 2^44 times the weights together.
   for (size_t e = 0; e < kMany; ++e) {
     ASSERT_EQ(&crowd.turn(), &crowd.entities[e]);
     if (e == kMany / 2 - 1) {
