@@ -31,7 +31,8 @@ constexpr uint64_t divide(Wide dividend, uint64_t divisor) {
   const uint64_t low = static_cast<uint64_t>(dividend);
   uint64_t rest = static_cast<uint64_t>(dividend >> 64);  // less than the divisor, always
   uint64_t quotient = 0;
-  for (const uint64_t digit : {low >> 32, low & UINT32_MAX}) {
+  const uint64_t digits[] = {low >> 32, low & UINT32_MAX};
+  for (const uint64_t digit : digits) {
     uint64_t estimate = rest / first;
     const Wide minuend = Wide{rest} << 32 | digit;
     Wide taken = Wide{estimate} * divisor;

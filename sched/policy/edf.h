@@ -231,9 +231,8 @@ class BasicEdf {
       case Enter::retuned:
         if (entity.from_ <= now) {
           wake(entity, now);
-        } else {
-          entity.from_ = release_of(entity);
-          if (entity.budget_ <= 0) entity.budget_ += signed_runtime(entity);
+        } else if (entity.budget_ <= 0) {  // held back, and owes more than it gets now
+          entity.budget_ += signed_runtime(entity);
         }
         begin_job(entity);
         break;
@@ -416,6 +415,9 @@ class BasicEdf {
   // A period begins.
   static void begin(Entity& entity, Instant release, int64_t budget) {
     if (release > kLatestRelease) release = kLatestRelease;
+    if constexpr (kReclaims) {
+      if (entity.budget_ > 0) entity.spent = {};  // else a part of a tick is owed
+    }
     entity.deadline_ = Instant{release.ticks + entity.relative_.ticks};
     entity.budget_ = budget;
     entity.from_ = Instant{};
@@ -509,6 +511,9 @@ class BasicEdf {
 
   // ---- Reclaiming: budgets are used up at the rate at which bandwidth is in use ----------------
 
+  // Its bandwidth, rounded up: what is in use is rather to be counted too high than too low.
+  static Bandwidth use_of(const Entity& entity) { return share_of(entity) + Bandwidth{1}; }
+
   // The part of the limit that is in use, rounded up: what running for a tick costs.
   void set_active(Bandwidth active) {
     active_ = active;
@@ -546,7 +551,7 @@ class BasicEdf {
       if (lingering_.remove(entity) == Links::corrupt) links_ = Links::corrupt;
       entity.from_ = Instant{};
     } else if (entity.use_ == Use::idle) {
-      set_active(active_ + share_of(entity));
+      set_active(active_ + use_of(entity));
     }
     entity.use_ = Use::active;
   }
@@ -554,8 +559,11 @@ class BasicEdf {
   // It has blocked, and may have run ahead of its bandwidth: that counts as in use until the
   // instant at which it would have used at its steady rate what it has used.
   void linger(Entity& entity, Instant now) {
+    // Rounded down: it is rather to count too long than too short.
+    const uint64_t left = budget(entity).ticks;
+    const bool is_whole = entity.spent == Bandwidth{} || left == 0;
     const uint64_t ahead =
-        mul_div(budget(entity).ticks, entity.relative_.ticks, entity.runtime_.ticks);
+        mul_div(is_whole ? left : left - 1, entity.relative_.ticks, entity.runtime_.ticks);
     const Instant end{entity.deadline_.ticks - ahead};  // the release, at the earliest
     if (end <= now) {
       deactivate(entity);
@@ -575,7 +583,7 @@ class BasicEdf {
       }
       entity.from_ = Instant{};
     }
-    if (entity.use_ != Use::idle) set_active(active_ - share_of(entity));
+    if (entity.use_ != Use::idle) set_active(active_ - use_of(entity));
     entity.use_ = Use::idle;
     return true;
   }

@@ -326,6 +326,13 @@ TEST(Theory, AConstantBandwidthServerPostponesItsDeadline) {
 
 // ---- Random task sets, on the bare policies -------------------------------------------------
 
+// What somebody does who has worked for a while.
+enum class Then : uint8_t {
+  ends,      // the job is done: until the next one
+  suspends,  // it is not, but waits for something
+  yields,    // the next one follows at once, as far as the policy lets it
+};
+
 // Drives a policy as sched/policy/policy.h promises, with jobs that come, work and block. What
 // happens at the same instant: who is done blocks, then jobs come, then the timer fires.
 template <Policy P>
@@ -354,7 +361,7 @@ class Bare : public Mechanism {
   }
 
   // `on_release(i, now)`: a job of actor i comes; sets `left`, and `deadline` if it has one.
-  // `on_done(i, now)`: it has worked that long, and blocks; sets `next`; true if the job is over.
+  // `on_done(i, now)`: it has worked that long; what now. Sets `next` unless it yields.
   template <typename OnRelease, typename OnDone>
   void run(Instant end, OnRelease on_release, OnDone on_done) {
     Actor* current = nullptr;
@@ -381,11 +388,17 @@ class Bare : public Mechanism {
       bool due = current == nullptr;
       if (current != nullptr && current->left == 0) {
         Actor& actor = *current;
-        EXPECT_EQ(policy.dequeue(actor.entity, Leave::blocked, now), Links::intact);
-        actor.is_at_work = false;
+        const Then then = on_done(index_of(actor), now);
+        if (then == Then::yields) {
+          EXPECT_EQ(policy.put_back(actor.entity, Pause::yielded, now), Links::intact);
+          on_release(index_of(actor), now);
+        } else {
+          EXPECT_EQ(policy.dequeue(actor.entity, Leave::blocked, now), Links::intact);
+          actor.is_at_work = false;
+        }
         current = nullptr;
         due = true;
-        if (on_done(index_of(actor), now)) {
+        if (then == Then::ends) {
           const Duration response = now - actor.released;
           actor.longest = std::max(actor.longest, response.ticks);
           if (response > actor.deadline) actor.missed = true;
@@ -491,7 +504,7 @@ void release(Bare<P>& bare, const Set& set, Random& random, uint64_t slack, Dura
       [&](size_t i, Instant) {
         bare.actors[i].next =
             bare.actors[i].released + set[i].period + ticks(between(random, 0, slack));
-        return true;
+        return Then::ends;
       });
 }
 
@@ -575,6 +588,80 @@ TEST(RandomSets, DeadlinesAreMissedExactlyWhenDemandSaysSo) {
   }
   EXPECT_GT(feasible, 1000);
   EXPECT_LT(feasible, 3000);
+}
+
+// Half of the tasks keep to what they have reserved and must never miss a deadline; the others do
+// as they like: work too long, come too early, wait in the middle, yield.
+template <EdfOptions kOptions>
+void check_isolation(uint64_t seed, bool constrained) {
+  using P = BasicEdf<kOptions>;
+  Random random(seed);
+  int admitted = 0;
+  uint64_t misdeeds = 0;
+  for (int round = 0; round < 2000 && !testing::Test::HasFailure(); ++round) {
+    const size_t count = between(random, 2, 6);
+    const Set set = uunifast(random, count, 0.7 + 0.3 * unit_interval(random), constrained);
+    SCOPED_TRACE(text_of(set) + " in round " + std::to_string(round));
+    Bare<P> bare(set.size());
+    bool all = true;
+    for (size_t i = 0; i < count; ++i) {
+      all &= bare.admit(i, {.runtime = set[i].runtime,
+                            .deadline = set[i].deadline,
+                            .period = set[i].period,
+                            .overrun = random() % 2 ? Overrun::throttle : Overrun::postpone});
+    }
+    if (!all) continue;
+    ++admitted;
+    const size_t honest = (count + 1) / 2;
+    const Instant first = at(1000);
+    // Budgets that are reclaimed end between two ticks, and each may be ahead by the rest of one.
+    const uint64_t rest = kOptions.reclaims ? count - 1 : 0;
+    for (size_t i = 0; i < count; ++i) {
+      bare.actors[i].next = first + ticks(between(random, 0, 5));
+      bare.actors[i].deadline = i < honest ? ticks(set[i].deadline.ticks + rest) : forever;
+    }
+    bare.run(
+        first + ticks(2000),
+        [&](size_t i, Instant now) {
+          const uint64_t runtime = set[i].runtime.ticks;
+          bare.actors[i].left = i < honest ? runtime : between(random, 1, 3 * runtime);
+          bare.actors[i].released = now;
+        },
+        [&](size_t i, Instant now) {
+          if (i < honest) {
+            const bool late = random() % 2;
+            bare.actors[i].next = bare.actors[i].released + set[i].period +
+                                  ticks(late ? between(random, 0, set[i].period.ticks) : 0);
+            return Then::ends;
+          }
+          ++misdeeds;
+          if (random() % 4 == 0) return Then::yields;
+          bare.actors[i].next = now + ticks(between(random, 0, set[i].period.ticks / 2));
+          return Then::suspends;
+        });
+    for (size_t i = 0; i < honest; ++i) {
+      EXPECT_FALSE(bare.actors[i].missed) << i;
+      if (rest == 0) {
+        EXPECT_EQ(bare.policy.misses(bare.actors[i].entity), 0u) << i;
+      }
+    }
+  }
+  EXPECT_GT(admitted, 100);
+  EXPECT_GT(misdeeds, 5000u);
+}
+
+TEST(RandomSets, AServerDelaysNobody) { check_isolation<EdfOptions{}>(3, false); }
+TEST(RandomSets, AServerWithAShorterDeadlineDelaysNobody) {
+  check_isolation<EdfOptions{}>(4, true);
+}
+TEST(RandomSets, AServerDelaysNobodyWhoseAdmissionIsExact) {
+  using enum Admission;
+  check_isolation<EdfOptions{.admission = demand}>(5, false);
+  check_isolation<EdfOptions{.admission = demand}>(6, true);
+}
+TEST(RandomSets, AServerThatReclaimsDelaysNobody) {
+  check_isolation<EdfOptions{.reclaims = true}>(7, false);
+  check_isolation<EdfOptions{.reclaims = true}>(8, true);
 }
 
 }  // namespace
