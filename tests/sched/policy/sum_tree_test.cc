@@ -148,6 +148,28 @@ TEST(SumTree, ReportsABrokenLinkAndChangesNothing) {
   }
 }
 
+TEST(SumTree, ReportsWhatIsNotWhereItSays) {
+  std::array<Item, 8> items{};
+  Items tree;
+  for (size_t i = 0; i < 6; ++i) ASSERT_EQ(tree.insert(items[i], i + 1), Links::intact);
+  // One that is in no tree looks like a root.
+  EXPECT_EQ(tree.set(items[6], 9), Links::corrupt);
+  EXPECT_EQ(tree.remove(items[6]), Links::corrupt);
+  // 3 is a child of 1.
+  set_parent(items[3], items[0]);
+  EXPECT_EQ(tree.set(items[3], 9), Links::corrupt);
+  EXPECT_EQ(tree.remove(items[3]), Links::corrupt);
+  set_parent(items[3], items[1]);
+  // The place of the seventh, below 2, is not free: the hook's third word.
+  SumLink<Tag>* const stray = &items[7];
+  std::memcpy(
+      reinterpret_cast<std::byte*>(static_cast<SumLink<Tag>*>(&items[2])) + 2 * sizeof(stray),
+      &stray, sizeof(stray));
+  EXPECT_EQ(tree.insert(items[6], 7), Links::corrupt);
+  EXPECT_EQ(tree.total(), 21u);
+  EXPECT_EQ(tree.count(), 6u);
+}
+
 TEST(SumTree, FollowsNoCircleForEver) {
   std::array<Item, 3> items{};
   Items tree;
