@@ -433,6 +433,15 @@ class BasicEdf {
     return signed_runtime(entity) + (entity.budget_ < 0 ? entity.budget_ : 0);
   }
 
+  // What is left of the budget, without a tick that is used in part: it is rather to be kept for
+  // too long, which costs others a part of a tick once, than to be made whole too early, each time.
+  static uint64_t whole_ticks_of(const Entity& entity) {
+    if (entity.budget_ <= 0) return 0;
+    const uint64_t budget = static_cast<uint64_t>(entity.budget_);
+    if constexpr (kReclaims) return entity.spent == Bandwidth{} ? budget : budget - 1;
+    return budget;
+  }
+
   // Whether an entity that wakes may go on with the budget and the deadline that it has, without
   // asking more of the CPU at any time than was admitted.
   static bool may_go_on(const Entity& entity, Instant now) {
@@ -445,8 +454,7 @@ class BasicEdf {
       // relative deadline for the period. The budget is at most the runtime and all of them at most
       // the longest period, or the time to a deadline at most 2^64: the products fit in 128 bits.
       if (entity.deadline_ <= now) return false;
-      const uint64_t budget = static_cast<uint64_t>(entity.budget_);
-      return Wide{budget} * entity.relative_.ticks <
+      return Wide{whole_ticks_of(entity)} * entity.relative_.ticks <
              Wide{(entity.deadline_ - now).ticks} * entity.runtime_.ticks;
     }
   }
@@ -559,11 +567,8 @@ class BasicEdf {
   // It has blocked, and may have run ahead of its bandwidth: that counts as in use until the
   // instant at which it would have used at its steady rate what it has used.
   void linger(Entity& entity, Instant now) {
-    // Rounded down: it is rather to count too long than too short.
-    const uint64_t left = budget(entity).ticks;
-    const bool is_whole = entity.spent == Bandwidth{} || left == 0;
     const uint64_t ahead =
-        mul_div(is_whole ? left : left - 1, entity.relative_.ticks, entity.runtime_.ticks);
+        mul_div(whole_ticks_of(entity), entity.relative_.ticks, entity.runtime_.ticks);
     const Instant end{entity.deadline_.ticks - ahead};  // the release, at the earliest
     if (end <= now) {
       deactivate(entity);
