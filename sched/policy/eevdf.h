@@ -43,6 +43,7 @@
 #include <cstdint>
 
 #include "sched/policy/policy.h"
+#include "sched/policy/quotient.h"
 #include "sched/policy/tree.h"
 #include "sched/policy/weight.h"
 
@@ -208,6 +209,9 @@ class Eevdf {
     return now;
   }
 
+  /// The average of the clocks. It moves back when somebody comes who is owed something.
+  VirtualTime virtual_time() const { return average(); }
+
   /// What it is owed, in 2^-20 ticks; what it owes, if negative.
   int64_t lag(const Entity& entity) const {
     if (entity.is_runnable_) return lag_of(entity, average());
@@ -236,7 +240,6 @@ class Eevdf {
     static VirtualTime least(const Entity& entity) { return entity.clock_; }
     static bool before(VirtualTime a, VirtualTime b) { return is_before(a, b); }
   };
-  __extension__ using Wide = __int128;
 
   static constexpr VirtualDuration kReach{int64_t{1} << 60};
 
@@ -254,39 +257,15 @@ class Eevdf {
     return to_virtual(slice_of(entity), entity.weight_);
   }
 
-  Wide moment_of(const Entity& entity) const {
-    return Wide{(entity.clock_ - reference_).units} * int64_t{entity.weight_};
+  Int128 moment_of(const Entity& entity) const {
+    return Int128{(entity.clock_ - reference_).units} * int64_t{entity.weight_};
   }
 
   bool is_eligible(VirtualTime clock) const {
-    return Wide{(clock - reference_).units} * static_cast<int64_t>(load_) <= moment_;
+    return Int128{(clock - reference_).units} * static_cast<int64_t>(load_) <= moment_;
   }
 
   // ---- The average
-
-  // floor(dividend / divisor), for a divisor below 2^48 and a quotient that fits. The machine
-  // divides 64 bits by 64; there is no 128-bit division in a kernel.
-  static constexpr int64_t floor_quotient(Wide dividend, uint64_t divisor) {
-    if (dividend == static_cast<int64_t>(dividend)) [[likely]] {
-      const int64_t low = static_cast<int64_t>(dividend);
-      const int64_t by = static_cast<int64_t>(divisor);
-      return low / by - (low % by < 0);
-    }
-    // By hand, in digits of 16 bits. Below zero, -1 - x / y is the floor of (-1 - x) / y.
-    const bool is_negative = dividend < 0;
-    const auto magnitude = static_cast<unsigned __int128>(is_negative ? -1 - dividend : dividend);
-    uint64_t quotient = 0;
-    uint64_t rest = 0;
-    for (const uint64_t half :
-         {static_cast<uint64_t>(magnitude >> 64), static_cast<uint64_t>(magnitude)}) {
-      for (int shift = 48; shift >= 0; shift -= 16) {
-        rest = rest << 16 | (half >> shift & 0xffff);
-        quotient = quotient << 16 | rest / divisor;
-        rest %= divisor;
-      }
-    }
-    return is_negative ? -1 - static_cast<int64_t>(quotient) : static_cast<int64_t>(quotient);
-  }
 
   // The average of the clocks, rounded down and clipped as the head of this file says; where the
   // last one was, if nobody is runnable.
@@ -307,7 +286,7 @@ class Eevdf {
     const VirtualTime average = this->average();
     const VirtualDuration step = average - reference_;
     if (step > VirtualDuration{}) {
-      moment_ -= Wide{step.units} * static_cast<int64_t>(load_);
+      moment_ -= Int128{step.units} * static_cast<int64_t>(load_);
       reference_ = average;
     }
     return average;
@@ -319,7 +298,7 @@ class Eevdf {
     move_to_average();
     const VirtualDuration excess = current.clock_ - (reference_ + kReach);
     if (excess <= VirtualDuration{}) return;
-    moment_ -= Wide{excess.units} * int64_t{current.weight_};
+    moment_ -= Int128{excess.units} * int64_t{current.weight_};
     current.clock_ = reference_ + kReach;
   }
 
@@ -329,12 +308,12 @@ class Eevdf {
   // counts again.
   static constexpr int64_t kMostLag = static_cast<int64_t>(kLongestSlice.ticks) << 20;
 
-  static constexpr int64_t clip(Wide lag, int64_t most) {
+  static constexpr int64_t clip(Int128 lag, int64_t most) {
     return lag > most ? most : lag < -most ? -most : static_cast<int64_t>(lag);
   }
 
   static constexpr int64_t lag_of(const Entity& entity, VirtualTime average) {
-    return clip(Wide{(average - entity.clock_).units} * int64_t{entity.weight_}, kMostLag);
+    return clip(Int128{(average - entity.clock_).units} * int64_t{entity.weight_}, kMostLag);
   }
 
   // Whether what it owed when it went to sleep is still owed to anybody.
@@ -418,14 +397,14 @@ class Eevdf {
   // Who yields is not owed more than the one he yields to, and asks anew.
   void give_up(Entity& entity, VirtualTime clock) {
     if (is_before(entity.clock_, clock)) {
-      moment_ += Wide{(clock - entity.clock_).units} * int64_t{entity.weight_};
+      moment_ += Int128{(clock - entity.clock_).units} * int64_t{entity.weight_};
       entity.clock_ = clock;
     }
     entity.deadline_ = entity.clock_ + request(entity);
   }
 
   Tree<Entity, Eevdf, Order> tree_;
-  Wide moment_ = 0;
+  Int128 moment_ = 0;
   VirtualTime reference_;
   uint64_t load_ = 0;
   Entity* held_ = nullptr;      // current, or the last that was and still is runnable: in no tree

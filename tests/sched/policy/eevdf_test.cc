@@ -18,6 +18,8 @@
 
 #include "absl/random/distributions.h"
 #include "gtest/gtest.h"
+#include "sched/policy/quotient.h"
+#include "sched/policy/weight.h"
 #include "tests/sched/policy/harness.h"
 #include "tests/sched/policy/workload.h"
 
@@ -27,7 +29,6 @@ namespace {
 using H = Harness<Eevdf>;
 using W = Workload<Eevdf>;
 using Attributes = Eevdf::Attributes;
-__extension__ using Wide = __int128;
 
 constexpr int64_t kTick = int64_t{1} << 20;  // a tick of lag
 
@@ -448,10 +449,10 @@ struct Clocks {
     Attributes attributes;
     bool runs = false;  // is runnable
     bool sleeps_in_debt = false;
-    Wide clock = 0;
-    Wide remainder = 0;  // of a unit, times the weight
-    Wide deadline = 0;
-    Wide lag = 0;         // while not runnable nor in debt
+    Int128 clock = 0;
+    Int128 remainder = 0;  // of a unit, times the weight
+    Int128 deadline = 0;
+    Int128 lag = 0;       // while not runnable nor in debt
     uint64_t queued = 0;  // when it began to wait, by number
   };
 
@@ -485,24 +486,24 @@ struct Clocks {
   }
 
   Client& client(int e) { return clients[static_cast<size_t>(e)]; }
-  static Wide weight(const Client& c) { return c.attributes.weight; }
+  static Int128 weight(const Client& c) { return c.attributes.weight; }
   uint64_t slice_of(const Client& c) const {
     return c.attributes.slice.ticks == 0 ? slice : c.attributes.slice.ticks;
   }
-  Wide request(const Client& c) const { return (Wide{slice_of(c)} << 20) / weight(c); }
-  static Wide floor_of(Wide a, Wide b) { return a / b - (a % b < 0); }
+  Int128 request(const Client& c) const { return (Int128{slice_of(c)} << 20) / weight(c); }
+  static Int128 floor_of(Int128 a, Int128 b) { return a / b - (a % b < 0); }
 
-  Wide load() const {
-    Wide sum = 0;
+  Int128 load() const {
+    Int128 sum = 0;
     for (const Client& c : clients) sum += c.runs ? weight(c) : 0;
     return sum;
   }
-  Wide sum_of_clocks() const {
-    Wide sum = 0;
+  Int128 sum_of_clocks() const {
+    Int128 sum = 0;
     for (const Client& c : clients) sum += c.runs ? weight(c) * c.clock : 0;
     return sum;
   }
-  Wide average() const { return load() == 0 ? last : floor_of(sum_of_clocks(), load()); }
+  Int128 average() const { return load() == 0 ? last : floor_of(sum_of_clocks(), load()); }
   bool is_eligible(const Client& c) const { return c.clock * load() <= sum_of_clocks(); }
 
   void attach(int e, const Attributes& attributes) {
@@ -517,7 +518,7 @@ struct Clocks {
     if (client(e).sleeps_in_debt) fix_debt(client(e));
   }
   void fix_debt(Client& c) {
-    c.lag = std::min(weight(c) * (average() - c.clock), Wide{0});
+    c.lag = std::min(weight(c) * (average() - c.clock), Int128{0});
     c.sleeps_in_debt = false;
   }
 
@@ -525,15 +526,15 @@ struct Clocks {
     Client& c = client(e);
     ASSERT_EQ(c.attributes, attributes);
     if (why == Enter::created) c.remainder = 0;
-    const Wide most = Wide{std::max(slice_of(c), quantum)} << 20;
-    const Wide here = average();
+    const Int128 most = Int128{std::max(slice_of(c), quantum)} << 20;
+    const Int128 here = average();
     if (why == Enter::created || load() == 0) {
       c.clock = here;
     } else if (c.sleeps_in_debt) {
       c.clock = std::clamp(c.clock, here, here + most / weight(c) + most / load());
     } else {
       // So that its lag is this once it is there.
-      const Wide lag = std::clamp(c.lag, -most, most);
+      const Int128 lag = std::clamp(c.lag, -most, most);
       c.clock = here - floor_of(lag, weight(c)) - floor_of(lag, load());
     }
     c.deadline = c.clock + request(c);
@@ -544,7 +545,7 @@ struct Clocks {
 
   void dequeue(int e, Leave why) {
     Client& c = client(e);
-    const Wide here = average();
+    const Int128 here = average();
     c.runs = false;
     if (e == held) {
       held = H::kNobody;
@@ -573,8 +574,8 @@ struct Clocks {
   }
 
   // Ticks that it has to run until its deadline.
-  static Wide left(const Client& c) {
-    return -floor_of(c.remainder - (c.deadline - c.clock) * weight(c), Wide{1} << 20);
+  static Int128 left(const Client& c) {
+    return -floor_of(c.remainder - (c.deadline - c.clock) * weight(c), Int128{1} << 20);
   }
 
   // Of those that wait, the one that `comes_before` all others.
@@ -634,7 +635,7 @@ struct Clocks {
 
   void ran(int e, Instant from, Instant to) {
     Client& c = client(e);
-    const Wide units = (Wide{(to - from).ticks} << 20) + c.remainder;
+    const Int128 units = (Int128{(to - from).ticks} << 20) + c.remainder;
     c.clock += units / weight(c);
     c.remainder = units % weight(c);
     used += (to - from).ticks;
@@ -658,7 +659,7 @@ struct Clocks {
   std::array<Client, H::kEntities> clients{};
   uint64_t quantum = 0;
   uint64_t slice = 0;
-  Wide last = 0;  // the average when somebody was runnable last
+  Int128 last = 0;  // the average when somebody was runnable last
   int held = H::kNobody;
   int favoured = H::kNobody;
   bool goes_on = false;
@@ -703,8 +704,8 @@ void check_bounds(uint64_t seed, Weight lightest, Weight heaviest) {
   const auto check = [&](int) {
     fluid.advance(static_cast<double>(w.now - seen));
     seen = w.now;
-    Wide sum = 0;
-    Wide load = 0;
+    Int128 sum = 0;
+    Int128 load = 0;
     for (int e = 0; e < present; ++e) {
       const double lag = fluid.served[static_cast<size_t>(e)] - static_cast<double>(w.used(e));
       const uint64_t request = given[static_cast<size_t>(e)].slice.ticks;
@@ -872,8 +873,8 @@ struct Crowd : Mechanism {
     EXPECT_EQ(policy.put_back(*entity, Pause::timed_out, at(now)), Links::intact);
     return *entity;
   }
-  Wide sum_of_lags() const {
-    Wide sum = 0;
+  Int128 sum_of_lags() const {
+    Int128 sum = 0;
     for (const Eevdf::Entity& entity : entities) sum += policy.lag(entity);
     return sum;
   }
@@ -908,14 +909,14 @@ TEST(EevdfArithmetic, HoldsTheExtremeWeightsBesideEachOther) {
     crowd.policy.set_virtual_time({uint64_t{1} << 63});
     crowd.policy.set_quantum(slice);
     crowd.policy.set_slice(slice);
-    Wide load = 0;
+    Int128 load = 0;
     for (size_t e = 0; e < kMany; ++e) {
       const Weight weight = e % 2 == 0 ? 1 : kMaxWeight;
       crowd.enter(e, {.weight = weight});
       load += weight;
     }
     for (int turn = 0; turn < 5000; ++turn) crowd.turn();
-    const Wide sum = crowd.sum_of_lags();
+    const Int128 sum = crowd.sum_of_lags();
     EXPECT_LE(sum, 0);
     EXPECT_GT(sum, -load);
     const int64_t bound = static_cast<int64_t>(slice.ticks) * kTick;
@@ -985,25 +986,28 @@ TEST(EevdfArithmetic, SchedulesTheSameWhereverTheClocksBegin) {
   }
 }
 
+// How far the average is from where the clocks began, zero.
+int64_t way_of(const Eevdf& policy) { return (policy.virtual_time() - VirtualTime{}).units; }
+
 // Many light tasks, one after the other, each bring along all the credit that there may be, and go
 // when the next ones have used it up by coming. One that stays has to let them all go first: each
-// time the average falls further below its clock, to 2^65 below it if nothing stopped that.
+// time the average falls further below its clock, to 512 * 2^52 below it if nothing stopped that.
 TEST(EevdfArithmetic, KeepsTheAverageWithinReachWhateverLagTasksBringAlong) {
   Crowd elsewhere(2);
   elsewhere.policy.set_quantum(Eevdf::kLongestSlice);
   for (size_t e = 0; e < 2; ++e) elsewhere.enter(e, {.weight = 1, .slice = Eevdf::kLongestSlice});
   ASSERT_EQ(&elsewhere.turn(4 * Eevdf::kLongestSlice.ticks), &elsewhere.entities[0]);
-  Eevdf::Entity credited = elsewhere.entities[1];
-  ASSERT_EQ(elsewhere.policy.dequeue(elsewhere.entities[1], Leave::moved, at(2)), Links::intact);
-  credited = elsewhere.entities[1];
+  Eevdf::Entity& credited = elsewhere.entities[1];
+  ASSERT_EQ(elsewhere.policy.dequeue(credited, Leave::moved, at(2)), Links::intact);
   ASSERT_EQ(elsewhere.policy.lag(credited), static_cast<int64_t>(UINT32_MAX) * kTick);
 
-  constexpr size_t kMany = 4096;
+  constexpr size_t kMany = 512;
   Crowd crowd(kMany + 1);
   crowd.policy.set_quantum(Eevdf::kLongestSlice);
   crowd.enter(kMany, {.weight = 1});
   const Eevdf::Entity& stays = crowd.entities[kMany];
-  for (size_t i = 0; i < 20 * kMany; ++i) {
+  int64_t lowest = 0;
+  for (size_t i = 0; i < 400 * kMany; ++i) {
     Eevdf::Entity& next = crowd.entities[i % kMany];
     if (i >= kMany) {
       ASSERT_EQ(crowd.policy.dequeue(next, Leave::moved, at(1)), Links::intact);
@@ -1011,8 +1015,48 @@ TEST(EevdfArithmetic, KeepsTheAverageWithinReachWhateverLagTasksBringAlong) {
     next = credited;
     crowd.enter(i % kMany, {.weight = 1, .slice = Eevdf::kLongestSlice}, Enter::moved);
     ASSERT_LT(crowd.policy.lag(stays), 0) << i;
+    lowest = std::min(lowest, way_of(crowd.policy));
   }
+  EXPECT_EQ(lowest, -(int64_t{1} << 60));
   EXPECT_NE(crowd.policy.pick(at(2)).entity, &stays);
+}
+
+// A guard that lasts for a month: one waits, at zero, while the other is charged again and again.
+TEST(EevdfArithmetic, KeepsTheAverageWithinReachOfWhoWaitsWhateverOneUses) {
+  Crowd crowd(2);
+  for (size_t e = 0; e < 2; ++e) crowd.enter(e, {.weight = e == 0 ? kNormalWeight : 1});
+  Eevdf::Entity& current = *crowd.policy.pick(at(1)).entity;
+  ASSERT_EQ(&current, &crowd.entities[0]);
+  for (int charge = 0; charge < 2000; ++charge) {
+    crowd.policy.ran(current, at(crowd.now), at(crowd.now + kLongestCharge.ticks));
+    crowd.now += kLongestCharge.ticks;
+  }
+  EXPECT_EQ(way_of(crowd.policy), int64_t{1} << 60);
+  EXPECT_LT(crowd.policy.lag(current), 0);
+  ASSERT_EQ(crowd.policy.put_back(current, Pause::timed_out, at(crowd.now)), Links::intact);
+  EXPECT_EQ(crowd.policy.pick(at(crowd.now)).entity, &crowd.entities[1]);
+}
+
+TEST(EevdfArithmetic, ChargesALightTaskForNoMoreThanWithinReach) {
+  Crowd crowd(2);
+  for (size_t e = 0; e < 2; ++e) crowd.enter(e, {.weight = 1});
+  crowd.turn(kLongestCharge.ticks);  // 2^62 units
+  EXPECT_EQ(way_of(crowd.policy), int64_t{1} << 59);
+}
+
+TEST(EevdfArithmetic, VoidsDebtsWhereTheNumberOfABusyPeriodWraps) {
+  Crowd crowd(2);
+  for (int period = 0; period < 70'000; ++period) {
+    for (size_t e = 0; e < 2; ++e) crowd.enter(e, {});
+    Eevdf::Entity& first = *crowd.policy.pick(at(crowd.now)).entity;
+    crowd.policy.ran(first, at(crowd.now), at(crowd.now + 100));
+    crowd.now += 100;
+    ASSERT_EQ(crowd.policy.dequeue(first, Leave::blocked, at(crowd.now)), Links::intact);
+    ASSERT_EQ(crowd.policy.lag(first), -100 * kTick) << period;
+    Eevdf::Entity& second = *crowd.policy.pick(at(crowd.now)).entity;
+    ASSERT_EQ(crowd.policy.dequeue(second, Leave::exited, at(crowd.now)), Links::intact);
+    ASSERT_EQ(crowd.policy.lag(first), 0) << period;
+  }
 }
 
 // --- Broken links ---
