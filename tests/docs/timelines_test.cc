@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/lottery.h"
@@ -178,6 +179,16 @@ TEST(Timelines, Lottery) {
   timeline.policy().set_quantum(ms(1));
   timeline.policy().set_seed(1);
   expect_in_page(timeline.draw(), "lottery.md");
+}
+
+TEST(Timelines, Edf) {
+  using sched::Overrun;
+  for (const Overrun overrun : {Overrun::throttle, Overrun::postpone}) {
+    Timeline<sched::Edf> timeline(
+        {{"a", 0, 5, {.runtime = ms(2), .period = ms(6), .overrun = overrun}},
+         {"b", 1, 5, {.runtime = ms(6), .period = ms(14)}}});
+    expect_in_page(timeline.draw(), "edf.md");
+  }
 }
 
 TEST(Timelines, Lifo) {
