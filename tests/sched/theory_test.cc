@@ -324,6 +324,48 @@ TEST(Theory, AConstantBandwidthServerPostponesItsDeadline) {
   EXPECT_EQ(played.misses, (Numbers{2, 0}));  // 11 and 19, which it was given
 }
 
+// A task that is periodic by itself: it yields when a job is done. Its runtime is enough for that.
+TEST(Theory, AYieldWaitsForTheNextPeriod) {
+  Kernel<Edf> kernel;
+  using S = decltype(kernel)::S;
+  Numbers begins;
+  auto& periodic = kernel.make("periodic",
+                               [&] {
+                                 for (int job = 0; job < 4; ++job) {
+                                   begins.push_back(S::now().ticks);
+                                   Sim::spend(ticks(20 + 5 * static_cast<uint64_t>(job)));
+                                   S::yield();
+                                 }
+                               },
+                               {.runtime = ticks(40), .period = ticks(100)});
+  auto& greedy = kernel.make("greedy", [] { Sim::spend(ticks(300)); },
+                             {.runtime = ticks(10), .period = ticks(20)});
+  kernel.boot([&] {
+    kernel.spawn(periodic);
+    kernel.spawn(greedy);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(begins, (Numbers{20, 120, 220, 320}));  // behind the shorter deadline, each time
+  EXPECT_EQ(kernel.cpu(0).policy().misses(periodic), 0u);
+  EXPECT_EQ(kernel.cpu(0).policy().reserved(), Bandwidth{});  // all have gone
+}
+
+TEST(Theory, ASpawnThatIsNotAdmittedIsRefused) {
+  Kernel<Edf> kernel;
+  const Edf::Attributes most = {.runtime = ticks(6), .period = ticks(10)};
+  auto& first = kernel.make("first", [] { Sim::spend(ticks(5)); }, most);
+  auto& second = kernel.make("second", [] { Sim::spend(ticks(5)); }, most);
+  kernel.on_finish = [&](auto& thread) {
+    if (&thread == &first) kernel.spawn(second);
+  };
+  kernel.boot([&] {
+    kernel.spawn(first);
+    EXPECT_EQ(kernel.try_spawn(second).error(), SpawnError::bad_attributes);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(second.finishes, 1);
+}
+
 // ---- Random task sets, on the bare policies -------------------------------------------------
 
 // What somebody does who has worked for a while.
@@ -662,6 +704,58 @@ TEST(RandomSets, AServerDelaysNobodyWhoseAdmissionIsExact) {
 TEST(RandomSets, AServerThatReclaimsDelaysNobody) {
   check_isolation<EdfOptions{.reclaims = true}>(7, false);
   check_isolation<EdfOptions{.reclaims = true}>(8, true);
+}
+
+// All tasks want the CPU all the time: each gets its runtime in every period, within its deadline,
+// and not a tick more.
+template <EdfOptions kOptions>
+void check_guarantee(uint64_t seed) {
+  using P = Recorded<BasicEdf<kOptions>>;
+  Random random(seed);
+  int admitted = 0;
+  for (int round = 0; round < 1000 && !testing::Test::HasFailure(); ++round) {
+    const Set set =
+        uunifast(random, between(random, 1, 6), 0.3 + 0.7 * unit_interval(random), round % 2 == 0);
+    SCOPED_TRACE(text_of(set));
+    Bare<P> bare(set.size());
+    bool all = true;
+    for (size_t i = 0; i < set.size(); ++i) {
+      all &= bare.admit(
+          i, {.runtime = set[i].runtime, .deadline = set[i].deadline, .period = set[i].period});
+    }
+    if (!all) continue;
+    ++admitted;
+    std::vector<uint64_t> first(set.size());
+    for (size_t i = 0; i < set.size(); ++i) {
+      first[i] = between(random, 1000, 1100);
+      bare.actors[i].next = at(first[i]);
+      bare.actors[i].deadline = forever;
+    }
+    constexpr uint64_t kEnd = 2000;
+    bare.run(
+        at(kEnd), [&](size_t i, Instant) { bare.actors[i].left = uint64_t{1} << 40; },
+        [](size_t, Instant) { return Then::ends; });
+    for (size_t i = 0; i < set.size(); ++i) {
+      const uint64_t period = set[i].period.ticks;
+      std::vector<uint64_t> had((kEnd - first[i]) / period);
+      for (const auto& run : bare.policy.runs) {
+        if (run.entity != &bare.actors[i].entity) continue;
+        for (uint64_t t = run.from.ticks; t < run.to.ticks; ++t) {
+          const uint64_t since = t - first[i];
+          if (since / period >= had.size()) break;
+          EXPECT_LT(since % period, set[i].deadline.ticks) << i;
+          ++had[since / period];
+        }
+      }
+      EXPECT_EQ(had, std::vector<uint64_t>(had.size(), set[i].runtime.ticks)) << i;
+    }
+  }
+  EXPECT_GT(admitted, 300);
+}
+
+TEST(RandomSets, AServerGetsWhatItHasReserved) {
+  check_guarantee<EdfOptions{}>(9);
+  check_guarantee<EdfOptions{.admission = Admission::demand}>(10);
 }
 
 }  // namespace
