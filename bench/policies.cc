@@ -22,10 +22,10 @@
 #include <bit>
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -357,11 +357,12 @@ class Bitmap64 {
 
 constexpr std::array<const char*, 4> kOperations = {"pick+put back", "enqueue", "dequeue", "wake"};
 
-// Nanoseconds since some moment. Two calls cost `clock_cost()`.
+// Nanoseconds that this thread has run: what others do on this computer meanwhile is not in it, but
+// for what they leave of the caches. Two calls cost `clock_cost()`.
 double nanoseconds() {
-  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                 std::chrono::steady_clock::now().time_since_epoch())
-                                 .count());
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 double clock_cost() {
   static const double cost = [] {
@@ -394,9 +395,13 @@ void measure(benchmark::State& state) {
   for (auto _ : state) {
     Queue& queue = *queues.front();
     for (size_t i = 0; i < turns / 4; ++i) queue.pick_and_put_back();
-    const double start = nanoseconds();
-    for (size_t i = 0; i < turns; ++i) queue.pick_and_put_back();
-    elapsed[0] = (nanoseconds() - start - clock_cost()) / static_cast<double>(turns);
+    elapsed[0] = 1e9;
+    for (int go = 0; go < 10; ++go) {
+      const double start = nanoseconds();
+      for (size_t i = 0; i < turns / 10; ++i) queue.pick_and_put_back();
+      const double each = (nanoseconds() - start - clock_cost()) / static_cast<double>(turns / 10);
+      elapsed[0] = std::min(elapsed[0], each);
+    }
 
     std::vector<std::pair<Queue*, size_t>> victims;
     const auto choose = [&] {

@@ -28,9 +28,9 @@
 
 #include "sched/policy/analysis.h"
 #include "sched/policy/bandwidth.h"
+#include "sched/policy/bit_trie.h"
 #include "sched/policy/policy.h"
 #include "sched/policy/ring.h"
-#include "sched/policy/tree.h"
 
 namespace sched {
 
@@ -88,7 +88,7 @@ class BasicEdf {
   /// 36 years at 1 GHz.
   static constexpr Duration kLongestPeriod{uint64_t{1} << 60};
 
-  class Entity : public TreeLink<BasicEdf, Instant>,
+  class Entity : public BitTrieLink<BasicEdf, Instant>,
                  public AdmittedLink,
                  private std::conditional_t<kReclaims, Fraction, Whole> {
     friend BasicEdf;
@@ -593,12 +593,12 @@ class BasicEdf {
     return true;
   }
 
-  Tree<Entity, BasicEdf, ByDeadline> queue_;
+  BitTrie<Entity, BasicEdf, ByDeadline> queue_;
   Bandwidth reserved_;           // by all who are admitted
   Bandwidth limit_ = kWholeCpu;  // of that
   Bandwidth active_;             // of those whose bandwidth is in use
   Bandwidth rate_;               // of the limit, in use
-  [[no_unique_address]] std::conditional_t<kReclaims, Tree<Entity, BasicEdf, ByEnd>, NoTree>
+  [[no_unique_address]] std::conditional_t<kReclaims, BitTrie<Entity, BasicEdf, ByEnd>, NoTree>
       lingering_;
   [[no_unique_address]] std::conditional_t<kDemand, Ring<Entity, BasicEdf>, NoRing> admitted_;
   Links links_ = Links::intact;  // what `attach` and `detach`, which cannot say so, have found

@@ -42,9 +42,9 @@
 
 #include <cstdint>
 
+#include "sched/policy/bit_trie.h"
 #include "sched/policy/policy.h"
 #include "sched/policy/quotient.h"
-#include "sched/policy/tree.h"
 #include "sched/policy/weight.h"
 
 namespace sched {
@@ -65,7 +65,7 @@ class Eevdf {
     friend bool operator==(const Attributes&, const Attributes&) = default;
   };
 
-  class Entity : public TreeLink<Eevdf, VirtualTime> {
+  class Entity : public BitTrieLink<Eevdf, VirtualTime> {
     friend Eevdf;
 
     // While it is detached and not in debt (`debt_period_`) the clock is of no use, and the word
@@ -403,7 +403,7 @@ class Eevdf {
     entity.deadline_ = entity.clock_ + request(entity);
   }
 
-  Tree<Entity, Eevdf, Order> tree_;
+  BitTrie<Entity, Eevdf, Order> tree_;
   Int128 moment_ = 0;
   VirtualTime reference_;
   uint64_t load_ = 0;

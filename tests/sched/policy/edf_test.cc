@@ -34,9 +34,9 @@ constexpr Attributes soft(uint64_t runtime, uint64_t period) {
 }
 
 // What the page says.
-static_assert(sizeof(Edf::Entity) == 112);
-static_assert(sizeof(EdfExact::Entity) == 128);
-static_assert(sizeof(EdfReclaiming::Entity) == 120);
+static_assert(sizeof(Edf::Entity) == 144);
+static_assert(sizeof(EdfExact::Entity) == 160);
+static_assert(sizeof(EdfReclaiming::Entity) == 152);
 
 template <typename Kind>
 class Drive : public Harness<Kind> {

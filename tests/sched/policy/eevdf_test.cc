@@ -38,8 +38,8 @@ constinit Eevdf::Entity entity_at_start;
 TEST(Eevdf, IsConstantInitialisedAndThisLarge) {
   EXPECT_EQ(policy_at_start.pick(at(1)).entity, nullptr);
   EXPECT_EQ(policy_at_start.attributes(entity_at_start), Attributes{});
-  EXPECT_EQ(sizeof(Eevdf::Entity), 64u);
-  EXPECT_EQ(sizeof(Eevdf), 96u);
+  EXPECT_EQ(sizeof(Eevdf::Entity), 104u);
+  EXPECT_EQ(sizeof(Eevdf), 128u);
 }
 
 void set_up(Eevdf& policy, uint64_t quantum, uint64_t slice) {
@@ -1037,11 +1037,14 @@ TEST(EevdfArithmetic, KeepsTheAverageWithinReachOfWhoWaitsWhateverOneUses) {
   EXPECT_EQ(crowd.policy.pick(at(crowd.now)).entity, &crowd.entities[1]);
 }
 
+// 2^62 units would take the average of 16 to 2^58; 2^60 beyond that the charge ends.
 TEST(EevdfArithmetic, ChargesALightTaskForNoMoreThanWithinReach) {
-  Crowd crowd(2);
-  for (size_t e = 0; e < 2; ++e) crowd.enter(e, {.weight = 1});
-  crowd.turn(kLongestCharge.ticks);  // 2^62 units
-  EXPECT_EQ(way_of(crowd.policy), int64_t{1} << 59);
+  Crowd crowd(16);
+  for (size_t e = 0; e < 16; ++e) crowd.enter(e, {.weight = 1});
+  crowd.turn(kLongestCharge.ticks);
+  EXPECT_EQ(way_of(crowd.policy), ((int64_t{1} << 58) + (int64_t{1} << 60)) / 16);
+  ASSERT_EQ(crowd.policy.dequeue(crowd.entities[0], Leave::exited, at(crowd.now)), Links::intact);
+  EXPECT_EQ(way_of(crowd.policy), 0);  // of the others
 }
 
 TEST(EevdfArithmetic, VoidsDebtsWhereTheNumberOfABusyPeriodWraps) {
@@ -1066,8 +1069,8 @@ TEST(Eevdf, ReportsBrokenLinks) {
   for (const int e : {0, 1, 2, 3}) h.add(e);
   ASSERT_EQ(h.pick().entity, 0);
   // 2 is above 1 and 3 in the tree; a stray write makes 1 point elsewhere.
-  TreeLink<Eevdf, VirtualTime>& link = h.entities[1];
-  void* const stray = static_cast<TreeLink<Eevdf, VirtualTime>*>(&h.entities[3]);
+  BitTrieLink<Eevdf, VirtualTime>& link = h.entities[1];
+  void* const stray = static_cast<BitTrieLink<Eevdf, VirtualTime>*>(&h.entities[3]);
   std::memcpy(static_cast<void*>(&link), &stray, sizeof(stray));
   EXPECT_EQ(h.dequeue(1), Links::corrupt);
   EXPECT_EQ(h.put_back(0, Pause::yielded), Links::intact);

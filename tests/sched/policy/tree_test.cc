@@ -3,9 +3,10 @@
 #include "sched/policy/tree.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -143,6 +144,58 @@ void check_against_map(uint64_t seed, size_t size, uint32_t spread, int actions)
 TEST(Tree, IsAMapWithTheLeastOfEachSubtree) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     check_against_map(seed, 2 + seed * seed % 300, seed % 2 == 0 ? 8 : 1'000'000'000, 2000);
+  }
+}
+
+// `first_where` asks once or twice a step.
+TEST(Tree, IsNoDeeperThanItsLogarithm) {
+  for (const size_t n : {10u, 1000u, 100'000u}) {
+    for (const bool ascends : {true, false}) {
+      Items tree;
+      std::vector<Item> items(n);
+      for (size_t i = 0; i < n; ++i) {
+        items[i].key = static_cast<uint32_t>(ascends ? i : n - i);
+        items[i].other = i == n - 1 ? 0 : 1;
+        ASSERT_EQ(tree.insert(items[i]), Links::intact);
+      }
+      int asked = 0;
+      EXPECT_EQ(tree.first_where([&](uint64_t other) {
+        ++asked;
+        return other == 0;
+      }),
+                &items[n - 1]);
+      EXPECT_LE(asked, 2 * 1.45 * std::log2(static_cast<double>(n + 2)) + 2);
+    }
+  }
+}
+
+// A stray write into a hook's first word, the link upwards: found by whoever leaves or comes by,
+// and nothing is changed then.
+TEST(Tree, FindsBrokenLinks) {
+  for (size_t broken = 0; broken < 20; ++broken) {
+    Items tree;
+    std::vector<Item> items(20);
+    for (size_t i = 0; i < items.size(); ++i) {
+      items[i].key = static_cast<uint32_t>(i * 7 % 20);
+      items[i].other = i;
+      ASSERT_EQ(tree.insert(items[i]), Links::intact);
+    }
+    const std::vector<Item*> before = in_order(tree);
+    Item stranger;
+    TreeLink<Tag, uint64_t>& link = items[broken];
+    void* const stray = static_cast<TreeLink<Tag, uint64_t>*>(&stranger);
+    void* intact;
+    std::memcpy(&intact, static_cast<void*>(&link), sizeof(intact));
+    std::memcpy(static_cast<void*>(&link), &stray, sizeof(stray));
+    EXPECT_EQ(tree.remove(items[broken]), Links::corrupt);
+    Item newcomer;
+    newcomer.key = items[broken].key;
+    newcomer.other = 99;
+    EXPECT_EQ(tree.insert(newcomer), Links::corrupt);
+    std::memcpy(static_cast<void*>(&link), &intact, sizeof(intact));
+    EXPECT_EQ(in_order(tree), before);
+    for (Item& item : items) ASSERT_EQ(tree.remove(item), Links::intact);
+    EXPECT_TRUE(tree.empty());
   }
 }
 
