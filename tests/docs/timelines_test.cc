@@ -11,13 +11,17 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/budgeted.h"
+#include "sched/policy/classes.h"
 #include "sched/policy/edf.h"
+#include "sched/policy/eevdf.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/lottery.h"
 #include "sched/policy/mlfq.h"
 #include "sched/policy/round_robin.h"
 #include "sched/policy/stride.h"
+#include "sched/policy/vtime.h"
 #include "sched/scheduler.h"
 #include "tests/docs/lifo.h"
 
@@ -125,6 +129,18 @@ static_assert(sizeof(sched::Stride::Entity) == 56);
 static_assert(sizeof(sched::Stride) == 64);
 static_assert(sizeof(sched::Lottery::Entity) == 48);
 static_assert(sizeof(sched::Lottery) == 40);
+static_assert(sizeof(sched::Eevdf::Entity) == 104);
+static_assert(sizeof(sched::Eevdf) == 128);
+static_assert(sizeof(sched::Vtime::Entity) == 40);
+static_assert(sizeof(sched::Vtime) == 40);
+static_assert(sizeof(sched::Budgeted<sched::Fifo>::Entity) - sizeof(sched::Fifo::Entity) == 152);
+static_assert(sizeof(sched::Budgeted<sched::Fifo, 1>::Entity) - sizeof(sched::Fifo::Entity) == 104);
+static_assert(sizeof(sched::Budgeted<sched::Fifo>) - sizeof(sched::Fifo) == 48);
+static_assert(sizeof(sched::Classes<sched::FixedPriority, sched::RoundRobin>::Entity) == 56);
+static_assert(sizeof(sched::Classes<sched::Fifo, sched::Fifo>) - 2 * sizeof(sched::Fifo) == 128);
+static_assert(sizeof(sched::Classes<sched::Fifo, sched::Fifo, sched::Fifo>) -
+                  3 * sizeof(sched::Fifo) ==
+              200);
 
 void expect_in_page(const std::string& drawing, const std::string& page) {
   std::ifstream file("docs/policies/" + page);
@@ -189,6 +205,37 @@ TEST(Timelines, Edf) {
          {"b", 1, 5, {.runtime = ms(6), .period = ms(14)}}});
     expect_in_page(timeline.draw(), "edf.md");
   }
+}
+
+TEST(Timelines, Eevdf) {
+  using Policy = sched::Eevdf;
+  for (const uint64_t slice : {1, 4}) {
+    Timeline<Policy> timeline({{"a", 0, 7, {.slice = ms(4)}},
+                               {"b", 0, 7, {.slice = ms(4)}},
+                               {"c", 5, 2, {.slice = ms(slice)}}});
+    timeline.policy().set_quantum(ms(4));
+    expect_in_page(timeline.draw(), "eevdf.md");
+  }
+}
+
+TEST(Timelines, Vtime) {
+  Timeline<sched::Vtime> timeline({{"a", 0, 8, {.weight = 2048}}, {"b", 0, 4}, {"c", 5, 4}});
+  timeline.policy().set_slice(ms(1));
+  expect_in_page(timeline.draw(), "vtime.md");
+}
+
+TEST(Timelines, Sporadic) {
+  Timeline<sched::Budgeted<sched::FixedPriority>> timeline(
+      {{"a", 0, 5, {.inner = {.priority = 9}, .budget = ms(3), .period = ms(8)}},
+       {"b", 0, 8, {.inner = {.priority = 1}}}});
+  expect_in_page(timeline.draw(), "sporadic.md");
+}
+
+TEST(Timelines, Classes) {
+  using Policy = sched::Classes<sched::Fifo, sched::Fifo>;
+  Timeline<Policy> timeline({{"a", 0, 10, Policy::in<0>()}, {"b", 1, 5, Policy::in<1>()}});
+  timeline.policy().set_reserve_below<0>(ms(2), ms(8));
+  expect_in_page(timeline.draw(), "classes.md");
 }
 
 TEST(Timelines, Lifo) {
