@@ -239,14 +239,14 @@ TEST(Classes, LetsItsWindowsStandStillWhileItIsTaken) {
   h.ran(0, at(100), at(103));
   ASSERT_EQ(h.put_back(0, Pause::preempted, at(103)), Links::intact);
   h.policy.taken(at(103));
-  h.policy.given_back(at(203));
-  ASSERT_EQ(h.pick(at(203)), (Harness<Two>::Answer{0, at(208)}));
-  h.ran(0, at(203), at(208));
-  ASSERT_EQ(h.put_back(0, Pause::timed_out, at(208)), Links::intact);
-  ASSERT_EQ(h.pick(at(208)), (Harness<Two>::Answer{1, at(210)}));
-  h.ran(1, at(208), at(209));
-  ASSERT_EQ(h.put_back(1, Pause::preempted, at(209)), Links::intact);
-  h.policy.taken(at(209));
+  h.policy.given_back(at(209));
+  ASSERT_EQ(h.pick(at(209)), (Harness<Two>::Answer{0, at(214)}));
+  h.ran(0, at(209), at(214));
+  ASSERT_EQ(h.put_back(0, Pause::timed_out, at(214)), Links::intact);
+  ASSERT_EQ(h.pick(at(214)), (Harness<Two>::Answer{1, at(216)}));
+  h.ran(1, at(214), at(215));
+  ASSERT_EQ(h.put_back(1, Pause::preempted, at(215)), Links::intact);
+  h.policy.taken(at(215));
   h.policy.given_back(at(1009));
   ASSERT_EQ(h.pick(at(1009)), (Harness<Two>::Answer{1, at(1010)}));
 }
