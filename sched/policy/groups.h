@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <utility>
 
 #include "sched/policy/compose.h"
 #include "sched/policy/part.h"
@@ -47,7 +48,6 @@ enum class GroupError : uint8_t {
   refused,        ///< the branch's policy would not have these attributes
   has_members,    ///< it still holds tasks or groups, runnable or not
   permanent,      ///< the root and group 0 cannot be removed or moved
-  busy,           ///< it has runnable tasks while somebody is current: only between turns
 };
 
 /// See the head of this file. Every callback costs one of `P` and at most one of `Q` for each level
@@ -166,7 +166,8 @@ class Groups : Mechanism {
   Groups(const Groups&) = delete;
   Groups& operator=(const Groups&) = delete;
 
-  // ---- Groups. For the owning CPU, masked.
+  // ---- Groups. For the owning CPU, masked. After a group with runnable tasks has been retuned or
+  // moved the mechanism must choose: the current entity is only runnable then, in its place.
 
   Branch& root() { return root_; }
   Group& default_group() { return default_; }
@@ -204,14 +205,11 @@ class Groups : Mechanism {
     return create(branch, attributes, root_, now);
   }
 
-  /// Gives a group or branch other attributes. One with runnable tasks: only between turns, and it
-  /// enters its branch's line anew.
+  /// Gives a group or branch other attributes. One with runnable tasks enters its branch's line
+  /// anew.
   std::expected<void, GroupError> retune(Node& node, const typename Q::Attributes& attributes,
                                          Instant now) {
     if (!ensure(node)) return std::unexpected(GroupError::not_there);
-    if (node.state_ != Node::State::idle && current_ != nullptr) {
-      return std::unexpected(GroupError::busy);
-    }
     Q& policy = node.parent_->groups_;
     if (node.state_ != Node::State::queued) {
       if (!policy.attach(detached(inner(node)), attributes)) {
@@ -219,6 +217,7 @@ class Groups : Mechanism {
       }
       return {};
     }
+    displace_current(now);
     take_turn_from(node, now);
     require(policy.dequeue(inner(node), Leave::retuned, now));
     const bool admitted = policy.attach(detached(inner(node)), attributes);
@@ -228,8 +227,8 @@ class Groups : Mechanism {
     return {};
   }
 
-  /// Puts a group or branch, with all it holds, under another branch. One with runnable tasks: only
-  /// between turns. Refused if the policy there would not have its attributes.
+  /// Puts a group or branch, with all it holds, under another branch. Refused if the policy there
+  /// would not have its attributes.
   std::expected<void, GroupError> move(Node& node, Branch& to, Instant now) {
     if (is_permanent(node)) return std::unexpected(GroupError::permanent);
     if (node.parent_ == nullptr || !is_there(to)) return std::unexpected(GroupError::not_there);
@@ -238,10 +237,11 @@ class Groups : Mechanism {
     }
     Branch& from = *node.parent_;
     if (&from == &to) return {};
-    if (node.state_ != Node::State::idle && current_ != nullptr) {
-      return std::unexpected(GroupError::busy);
+    if (!admits(to.groups_, from.groups_.attributes(inner(node)))) {
+      return std::unexpected(GroupError::refused);
     }
     const bool is_queued = node.state_ == Node::State::queued;
+    if (node.state_ != Node::State::idle) displace_current(now);
     if (is_queued) {
       take_turn_from(node, now);
       require(from.groups_.dequeue(inner(node), Leave::moved, now));
@@ -308,6 +308,7 @@ class Groups : Mechanism {
       if (!to->tasks_.attach(detached(inner(*entity)), attributes.task)) return false;
       if (from == nullptr) ++to->members_;
     } else {
+      if (!admits(to->tasks_, attributes.task)) return false;
       if (entity->is_retuning_ && !entity->is_moving_) {
         // Its policy was told that it comes back at once. It does, and leaves for good.
         require(from->tasks_.enqueue(inner(*entity), Enter::retuned, retuned_at_));
@@ -351,6 +352,7 @@ class Groups : Mechanism {
     Group& group = *entity.group_;
     if (group.tasks_.dequeue(inner(entity), why, now) == Links::corrupt) return Links::corrupt;
     if (current_ == &entity) current_ = nullptr;
+    if (displaced_ == &entity) displaced_ = nullptr;
     if (group.rest_.of == &inner(entity)) group.rest_ = {};
     entity.is_retuning_ = why == Leave::retuned;
     retuned_at_ = now;
@@ -359,6 +361,10 @@ class Groups : Mechanism {
   }
 
   Links put_back(Entity& entity, Pause why, Instant now) {
+    if (displaced_ == &entity) [[unlikely]] {
+      displaced_ = nullptr;
+      return links_;
+    }
     Group& group = *entity.group_;
     // The turn of the task has ended because its own `until` came, or one of a level above.
     if (why == Pause::timed_out && now < until_) why = Pause::preempted;
@@ -379,7 +385,8 @@ class Groups : Mechanism {
     requires YieldsTo<P>
   {
     Group& group = *entity.group_;
-    if (target.group_ != &group) return put_back(entity, Pause::yielded, now);
+    if (target.group_ != &group || displaced_ == &entity)
+      return put_back(entity, Pause::yielded, now);
     if (group.tasks_.yield_to(inner(entity), inner(target), now) == Links::corrupt) {
       return Links::corrupt;
     }
@@ -392,6 +399,8 @@ class Groups : Mechanism {
   bool has_peer(const Entity& current) const
     requires(KnowsPeers<P> && KnowsPeers<Q> && !kHoldsBack)
   {
+    if (displaced_ == &current) [[unlikely]]
+      return false;  // the mechanism is about to choose
     const Group& group = *current.group_;
     if (group.tasks_.has_peer(inner(current))) return true;
     for (const Node* node = &group; node != &root_; node = node->parent_) {
@@ -401,6 +410,7 @@ class Groups : Mechanism {
   }
 
   Choice<Entity> pick(Instant now) {
+    displaced_ = nullptr;
     Branch* branch = &root_;
     for (;;) {
       release_stalled(*branch, now);
@@ -444,6 +454,8 @@ class Groups : Mechanism {
   void ran(Entity& current, Instant from, Instant to)
     requires(Charges<P> || Charges<Q>)
   {
+    if (displaced_ == &current) [[unlikely]]
+      return;
     Group& group = *current.group_;
     optional(group.tasks_).ran(inner(current), from, to);
     if constexpr (Charges<Q>) {
@@ -458,6 +470,8 @@ class Groups : Mechanism {
   Instant contend(Entity& entered, Entity& current, Instant now)
     requires(Contends<P> || Contends<Q>)
   {
+    if (displaced_ == &current) [[unlikely]]
+      return now;
     if (entered.group_ != current.group_) return contention_;
     if constexpr (Contends<P>) {
       const Instant until = entered.group_->tasks_.contend(inner(entered), inner(current), now);
@@ -566,6 +580,16 @@ class Groups : Mechanism {
     node.parent_ = &parent;
     ++parent.members_;
     return {};
+  }
+
+  // Whether an object would have a newcomer. Found out with one that is nobody else, so that
+  // nothing has happened to anybody if not: to leave an object and come back to it is not nothing.
+  template <typename Object>
+  bool admits(Object& to, const typename Object::Attributes& given) {
+    typename Object::Entity newcomer;
+    if (!to.attach(detached(newcomer), given)) return false;
+    optional(to).detach(detached(newcomer));
+    return true;
   }
 
   // From one object of a policy to another; false: it has not changed. What an object has just been
@@ -705,6 +729,17 @@ class Groups : Mechanism {
     }
   }
 
+  // A group with runnable tasks is about to change. Whoever is current waits from now on, where it
+  // was; its mechanism is to learn of it when it next asks.
+  void displace_current(Instant now) {
+    if (current_ == nullptr) return;
+    Group& group = *current_->group_;
+    require(group.tasks_.put_back(inner(*current_), Pause::preempted, now));
+    group.rest_ = {};
+    if (now < until_) group.rest_ = {.of = &inner(*current_), .left = until_ - now};
+    displaced_ = std::exchange(current_, nullptr);
+  }
+
   // Before `node` is taken out of its line between turns.
   void take_turn_from(Node& node, Instant now) {
     if (node.parent_->current_ == &node) end_turns(*node.parent_, now);
@@ -728,9 +763,10 @@ class Groups : Mechanism {
   }
 
   Entity* current_ = nullptr;
-  Instant until_;               // of the current entity's turn in its group
-  bool is_due_ = false;         // somebody of its group preempts it
-  Instant contention_ = never;  // what the last to enter made of the turn of the current one
+  Entity* displaced_ = nullptr;  // current to the mechanism alone
+  Instant until_;                // of the current entity's turn in its group
+  bool is_due_ = false;          // somebody of its group preempts it
+  Instant contention_ = never;   // what the last to enter made of the turn of the current one
   Instant retuned_at_;
   Links links_ = Links::intact;
   bool is_online_ = false;
