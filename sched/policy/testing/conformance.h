@@ -98,6 +98,10 @@ struct Subject {
   /// schedule is checked by the rules, and not compared with an early one.
   static constexpr bool kReadsClock = false;
 
+  /// Whether a policy that everybody has left accepts what it accepted when it was fresh. One that
+  /// `act` makes into another may say false.
+  static constexpr bool kEmptyIsFresh = true;
+
   /// What has to lie beside a policy, such as its groups. Each run has one of its own.
   struct Context {};
 
@@ -678,7 +682,7 @@ class Run : public Mechanism {
     if (is_second_ && check_ == Check::reuse) new (&entity(0)) Entity();
     const bool admitted = policy_.attach(detached(entity(0)), accepted_);
     tell("attach", 0, admitted ? nullptr : "refused");
-    require(admitted, Rule::returned);
+    require(admitted || !S::kEmptyIsFresh, Rule::returned);
     if constexpr (Detaches<P>) {
       if (admitted) policy_.detach(detached(entity(0)));
     }
