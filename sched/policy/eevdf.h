@@ -222,14 +222,14 @@ class Eevdf {
 
   template <typename Field>
   void dump(const Entity& entity, Field field) const {
-    field("weight", entity.weight_);
+    field("weight", uint64_t{entity.weight_});
     field("slice", slice_of(entity).ticks);
     const int64_t lag = this->lag(entity);
     field("credit", static_cast<uint64_t>(lag > 0 ? lag : 0) >> 20);
     field("debt", static_cast<uint64_t>(lag < 0 ? -lag : 0) >> 20);
     if (!entity.is_runnable_) return;
-    field("eligible", is_eligible(entity.clock_));
-    field("until its deadline", rest_of_request(entity).ticks);
+    field("eligible", uint64_t{is_eligible(entity.clock_)});
+    field("slice_left", rest_of_request(entity).ticks);
   }
 
  private:

@@ -165,7 +165,7 @@ TEST(Eevdf, LosesNothingWhereATurnIsChargedInManyParts) {
   ASSERT_EQ(h.pick(at(1)), (H::Answer{0, at(11)}));
   for (uint64_t t = 1; t < 11; ++t) h.ran(0, at(t), at(t + 1));  // each 349 units and 1576/3000
   ASSERT_EQ(h.put_back(0, Pause::timed_out, at(11)), Links::intact);
-  EXPECT_EQ(field_of(h, 0, "until its deadline"), 10u);
+  EXPECT_EQ(field_of(h, 0, "slice_left"), 10u);
   EXPECT_EQ(h.pick(at(11)), (H::Answer{1, at(21)}));
 }
 
@@ -433,7 +433,7 @@ TEST(Eevdf, TellsWhatItKnows) {
   EXPECT_EQ(field_of(h, 1, "credit"), 10u);
   EXPECT_EQ(field_of(h, 0, "eligible"), 0u);
   EXPECT_EQ(field_of(h, 1, "eligible"), 1u);
-  EXPECT_EQ(field_of(h, 0, "until its deadline"), 20u);
+  EXPECT_EQ(field_of(h, 0, "slice_left"), 20u);
   ASSERT_EQ(h.dequeue(1, Leave::blocked, at(31)), Links::intact);
   EXPECT_EQ(field_of(h, 1, "eligible"), UINT64_MAX);  // asleep: nothing of the kind
 }
