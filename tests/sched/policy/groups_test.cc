@@ -663,8 +663,6 @@ TEST(Groups, RetuneAGroup) {
   EXPECT_TRUE(policy.retune(policy.default_group(), {.priority = 1}, at(1)));
   for (const int e : {0, 1, 2}) h.add(e, {.group = static_cast<GroupNumber>(e)});
   ASSERT_EQ(h.pick().entity, 1);
-  EXPECT_EQ(policy.retune(two, {.priority = 9}, at(1)), error(GroupError::busy));
-  EXPECT_EQ(policy.retune(one, {.priority = 9}, at(1)), error(GroupError::busy));
   ASSERT_EQ(h.put_back(1, Pause::preempted), Links::intact);
   EXPECT_EQ(policy.retune(one, {.priority = 256}, at(1)), error(GroupError::refused));
   EXPECT_EQ(policy.group_attributes(one).priority, 3);
@@ -695,7 +693,6 @@ TEST(Groups, MoveAGroupWithAllItHolds) {
   for (const int e : {0, 1}) h.add(e, {.group = 1});
   for (const int e : {2, 3}) h.add(e, {.group = 2});
   ASSERT_EQ(h.pick().entity, 2);
-  EXPECT_EQ(policy.move(a, lower, at(1)), error(GroupError::busy));
   ASSERT_EQ(h.put_back(2, Pause::preempted), Links::intact);
   EXPECT_TRUE(policy.move(a, a.members() == 2 ? policy.root() : lower, at(1)));  // it is there
   EXPECT_TRUE(policy.move(a, lower, at(1)));
@@ -705,6 +702,63 @@ TEST(Groups, MoveAGroupWithAllItHolds) {
   EXPECT_TRUE(policy.move(lower, policy.root(), at(1)));  // priority 8
   EXPECT_TRUE(policy.move(b, branch, at(1)));             // priority 9
   EXPECT_EQ(h.drain(), (std::vector<int>{2, 3, 0, 1}));
+}
+
+TEST(Groups, ChangeAGroupWhileATaskRuns) {
+  // Whose own group it is, or another; whatever the mechanism says of the one that ran, nobody is
+  // lost, and the next to run is as the change says.
+  for (const bool is_own : {true, false}) {
+    for (const int next : {0, 1, 2, 3}) {
+      Harness<G> h;
+      G::Group one;
+      G::Group two;
+      ASSERT_TRUE(h.policy.create(one, 1, {.priority = 3}));
+      ASSERT_TRUE(h.policy.create(two, 2, {.priority = 2}));
+      for (const int e : {0, 1}) h.add(e, {.group = 1});
+      h.add(2, {.group = 2});
+      ASSERT_EQ(h.pick().entity, 0);
+      if (is_own) {
+        ASSERT_TRUE(h.policy.retune(one, {.priority = 1}, at(1)));
+      } else {
+        ASSERT_TRUE(h.policy.retune(two, {.priority = 4}, at(1)));
+      }
+      EXPECT_FALSE(h.policy.has_peer(h.entities[0]));
+      switch (next) {
+        case 0: ASSERT_EQ(h.put_back(0, Pause::preempted), Links::intact); break;
+        case 1: ASSERT_EQ(h.put_back(0, Pause::yielded), Links::intact); break;
+        case 2:
+          h.add(3, {.group = 2});
+          EXPECT_EQ(h.contend(3, 0), at(1));
+          break;
+        default:
+          ASSERT_EQ(h.dequeue(0, Leave::retuned), Links::intact);
+          ASSERT_TRUE(h.attach(0, {.group = 2}));
+          ASSERT_EQ(h.enqueue(0, Enter::retuned), Links::intact);
+      }
+      const std::vector<int> order = h.drain();
+      switch (next) {
+        case 2: EXPECT_EQ(order, (std::vector<int>{2, 3, 0, 1})); break;
+        case 3: EXPECT_EQ(order, (std::vector<int>{2, 0, 1})); break;
+        default: EXPECT_EQ(order, (std::vector<int>{2, 0, 1}));
+      }
+    }
+  }
+}
+
+TEST(Groups, MoveAGroupWhileItsTaskRuns) {
+  Harness<RoundRobins> h;
+  RoundRobins::Group one;
+  RoundRobins::Branch branch;
+  ASSERT_TRUE(h.policy.create(one, 1));
+  ASSERT_TRUE(h.policy.create(branch));
+  for (const int e : {0, 1}) h.add(e, {.group = 1, .task = {.slice = ticks(10)}});
+  h.add(2);
+  ASSERT_EQ(h.pick(at(1)).entity, 0);
+  ASSERT_TRUE(h.policy.move(one, branch, at(4)));
+  ASSERT_EQ(h.put_back(0, Pause::preempted, at(4)), Links::intact);
+  ASSERT_EQ(h.pick(at(4)).entity, 2);
+  ASSERT_EQ(h.dequeue(2), Links::intact);
+  EXPECT_EQ(h.pick(at(20)), (Harness<RoundRobins>::Answer{0, at(27)}));  // what was left of it
 }
 
 TEST(Groups, MoveAGroupThatIsHeldBack) {
