@@ -1,4 +1,4 @@
-// `Groups` and `Dynamic` as subjects of the conformance kit, made of the subjects of
+// `Groups`, `Dynamic` and `Global` as subjects of the conformance kit, made of the subjects of
 // their parts. Budgets and classes are in compositions.h.
 
 #ifndef BATON_SCHED_POLICY_TESTING_COMBINATORS_H_
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "sched/policy/dynamic.h"
+#include "sched/policy/global.h"
 #include "sched/policy/groups.h"
 #include "sched/policy/testing/conformance.h"
 
@@ -41,7 +42,9 @@ struct GroupsSubject : Subject<Groups<typename Tasks::Tested, typename Nodes::Te
       set_up<Tasks>(context.groups[i].tasks(), context.tasks[i]);
     }
     Source source(1);
-    while (!policy.create(context.branch, Nodes::sample(source))) continue;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      if (policy.create(context.branch, Nodes::sample(source))) break;
+    }
     for (size_t i = 0; i < context.groups.size(); ++i) {
       create(policy, context, i, source, Instant{1});
     }
@@ -74,9 +77,11 @@ struct GroupsSubject : Subject<Groups<typename Tasks::Tested, typename Nodes::Te
   static void accept(const Result&) {}
 
   // Sooner or later there are attributes that are not refused.
+  static constexpr int kAttempts = 100;
+
   static void create(P& policy, Context& context, size_t which, Source& source, Instant now) {
     const GroupNumber number = static_cast<GroupNumber>(which + 1);
-    for (int attempt = 0; attempt < 100; ++attempt) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
       typename P::Branch& parent = which == 0 ? policy.root() : context.branch;
       if (policy.create(context.groups[which], number, Nodes::sample(source), parent, now)) return;
     }
@@ -106,8 +111,13 @@ struct DynamicSubject : Subject<Dynamic<typename Ss::Tested...>> {
     const size_t chosen = source.below(sizeof...(Ss));
     each([&]<size_t kIndex, typename S>() {
       if (kIndex != chosen) return;
-      policy.template swap<kIndex>(
-          now, [&](typename S::Tested& fresh) { set_up<S>(fresh, std::get<kIndex>(context)); });
+      policy.template swap<kIndex>(now, [&](typename S::Tested& fresh) {
+        // What lay beside the last one of its kind was that one's.
+        auto& beside = std::get<kIndex>(context);
+        std::destroy_at(&beside);
+        std::construct_at(&beside);
+        set_up<S>(fresh, beside);
+      });
     });
   }
 
@@ -118,6 +128,25 @@ struct DynamicSubject : Subject<Dynamic<typename Ss::Tested...>> {
       (f.template operator()<kIndex, Ss>(), ...);
     }(std::index_sequence_for<Ss...>());
   }
+};
+
+/// One CPU's part of a queue that it has to itself: all that the mechanism of one CPU can check.
+template <typename S>
+struct GlobalSubject : Subject<Global<typename S::Tested>> {
+  using P = Global<typename S::Tested>;
+  static constexpr bool kKeepsTurn = S::kKeepsTurn;
+  static constexpr bool kReadsClock = S::kReadsClock;
+  static constexpr bool kEmptyIsFresh = S::kEmptyIsFresh;
+
+  struct Context {
+    typename P::Shared shared;
+    typename S::Context policy;
+  };
+  static void begin(P& policy, Context& context) {
+    set_up<S>(context.shared.policy(), context.policy);
+    policy.join(context.shared, 0);
+  }
+  static P::Attributes sample(Source& source) { return S::sample(source); }
 };
 
 }  // namespace sched::conformance
