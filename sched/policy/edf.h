@@ -7,13 +7,13 @@
 // "Greedy Reclamation of Unused Bandwidth in Constant-Bandwidth Servers", ECRTS 2000.
 //
 // A server has a budget, which running uses up, and a period that begins at a release; it is to be
-// done by its deadline, so much after. All runnable entities are in one tree, by deadline. One that
-// is held back is in it, too, with the instant at which that ends: the least of these in each
+// done by its deadline, so much after. All runnable entities are in one queue, by deadline. One
+// that is held back is in it, too, with the instant at which that ends: the least of these in each
 // subtree is known, so both "the earliest deadline that may run now" and "when may one before it
-// run" are O(log n), and neither moves anything. Who is not held back has zero there, which changes
-// nothing on the way up; where nobody is, `pick` takes the first of the tree.
+// run" are one way down, and neither moves anything. Who is not held back has zero there, which
+// changes nothing on the way up; where nobody is, `pick` takes the first of the queue.
 //
-// Invariants. In the tree `budget_` is above zero but for the current entity, whose budget `ran`
+// Invariants. In the queue `budget_` is above zero but for the current entity, whose budget `ran`
 // may use up; and it exceeds `runtime_` never, and lies below zero by less than that. The release
 // is `deadline_ - relative_`: deadlines are kept, releases computed, and neither wraps, because
 // whoever sets them sets them to `kLatestRelease` at most and a relative deadline is at most
@@ -54,13 +54,14 @@ struct EdfOptions {
   Admission admission = Admission::bandwidth;
   /// Bandwidth that is reserved but not used makes budgets last longer (GRUB).
   bool reclaims = false;
-  /// How far `Admission::demand` looks before it gives up and refuses: so many times over all
-  /// entities.
+  /// How far `Admission::demand` looks before it gives up and refuses: each of its two searches
+  /// takes at most so many steps, of up to three passes over all entities.
   int demand_steps = 1000;
 };
 
-/// See the head of this file. Every callback is O(log n), and O(1) where it changes no order, but
-/// for `attach` under `Admission::demand`: O(n), `demand_steps` times. With reclaiming `ran` and
+/// See the head of this file. Every callback is one way through a `BitTrie` (log2(n) steps and some
+/// on average, 127 at most), written O(log n) below, and O(1) where it changes no order, but for
+/// `attach` under `Admission::demand`: O(n), `demand_steps` times. With reclaiming `ran` and
 /// `pick` are O(log n) for each entity whose bandwidth comes free, so O(log n) for each that
 /// blocked.
 template <EdfOptions kOptions>
