@@ -2,7 +2,7 @@
 
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 
-def policy_conformance(name, srcs, deps, copts = [], fuzz = True, fuzz_runs = 5000, size = "small", **kwargs):
+def policy_conformance(name, srcs, deps, copts = [], fuzz = True, fuzz_runs = 5000, size = "medium", **kwargs):
     """A test of the rules that every policy keeps, and a fuzz target of the same.
 
     `<name>` is a test; `<name>_fuzz_test` is the fuzz target, run for a fixed number of inputs from a fixed
@@ -18,7 +18,7 @@ def policy_conformance(name, srcs, deps, copts = [], fuzz = True, fuzz_runs = 50
       fuzz: whether there is a fuzz target: it needs clang with libFuzzer, and a toolchain with a feature
         `fuzzer` that brings it in, as Baton's own for the host has.
       fuzz_runs: how many inputs `<name>_fuzz_test` makes up.
-      size: as of cc_test.
+      size: as of cc_test; some compositions take their time under a sanitizer.
       **kwargs: what every test takes: tags, visibility, ...
     """
     cc_test(
