@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 
 #include "kernel_demo/words.h"
@@ -32,6 +33,16 @@ constexpr Choice<PolicyName> kPolicies[] = {
     {"fifo", PolicyName::fifo},
     {"round_robin", PolicyName::round_robin},
     {"fixed_priority", PolicyName::fixed_priority},
+    {"mlfq", PolicyName::mlfq},
+    {"stride", PolicyName::stride},
+    {"lottery", PolicyName::lottery},
+    {"vtime", PolicyName::vtime},
+    {"eevdf", PolicyName::eevdf},
+    {"edf", PolicyName::edf},
+    {"sporadic", PolicyName::sporadic},
+    {"classes", PolicyName::classes},
+    {"groups", PolicyName::groups},
+    {"global", PolicyName::global},
 };
 
 template <typename Value>
@@ -64,7 +75,7 @@ constexpr Parameter kParameters[] = {
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<Run>>(kRuns), value, a.run);
      }},
-    {{"policy", "fifo | round_robin | fixed_priority", "of threads and shell; round_robin"},
+    {{"policy", "see below", "of threads and shell; round_robin"},
      "asks for a policy that there is not",
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<PolicyName>>(kPolicies), value, a.policy);
@@ -79,7 +90,7 @@ constexpr Parameter kParameters[] = {
      [](std::string_view value, Arguments& a) {
        return set_number(value, 1, kLongestSeconds, a.seconds);
      }},
-    {{"slice", "100 to 1000000", "microseconds of a turn under round_robin; as fits"},
+    {{"slice", "100 to 1000000", "microseconds of a turn; as fits"},
      "is not a number from 100 to 1000000",
      [](std::string_view value, Arguments& a) {
        return set_number(value, kShortestSlice, kLongestSlice, a.slice);
@@ -116,5 +127,14 @@ std::expected<Arguments, ArgumentError> parse_arguments(std::string_view text) {
 }
 
 std::span<const ArgumentHelp> argument_help() { return kHelp; }
+
+std::span<const std::string_view> policy_names() {
+  static constexpr auto kNames = [] {
+    std::array<std::string_view, std::size(kPolicies)> names;
+    for (size_t i = 0; i < names.size(); ++i) names[i] = kPolicies[i].name;
+    return names;
+  }();
+  return kNames;
+}
 
 }  // namespace demo

@@ -16,7 +16,21 @@ namespace demo {
 
 enum class Run : uint8_t { tour, threads, shell, selftest };
 
-enum class PolicyName : uint8_t { fifo, round_robin, fixed_priority };
+enum class PolicyName : uint8_t {
+  fifo,
+  round_robin,
+  fixed_priority,
+  mlfq,
+  stride,
+  lottery,
+  vtime,
+  eevdf,
+  edf,
+  sporadic,
+  classes,
+  groups,
+  global,
+};
 
 /// What runs where nothing is asked for.
 struct Arguments {
@@ -49,6 +63,9 @@ struct ArgumentHelp {
   const char* meaning;
 };
 std::span<const ArgumentHelp> argument_help();
+
+/// What `policy=` takes, in the order of `PolicyName`.
+std::span<const std::string_view> policy_names();
 
 }  // namespace demo
 

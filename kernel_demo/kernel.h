@@ -72,11 +72,20 @@ class Kernel {
         .print_tasks = print_tasks,
     };
     set_stage(kStage);
+    if constexpr (requires { Traits::join(cpu().policy()); }) Traits::join(cpu().policy());
     S::start(all_.cpus, 0, sink);
+    prepare(milliseconds(kUsualSliceMs));
     if (!spawn("main", main, argument, Traits::attributes(kTopRank, hal::forever))) {
       kit::panic("the first task cannot be spawned", nullptr);
     }
     S::run();
+  }
+
+  /// Sets the policy up for turns of this length, where they are the policy's to choose.
+  static void prepare(Duration slice) {
+    const Machine::Irq irq = Machine::mask();
+    Traits::prepare(cpu().policy(), slice);
+    Machine::unmask(irq);
   }
 
   /// Spawns a task of the pool. Null stands for a pool that is empty.

@@ -1,5 +1,7 @@
 // The demo kernel begins here: it reads its arguments and does what they say.
 
+#include <string_view>
+
 #include "kernel_demo/arguments.h"
 #include "kernel_demo/kit.h"
 #include "kernel_demo/selftest/selftest.h"
@@ -17,7 +19,9 @@ namespace {
   for (const ArgumentHelp& help : argument_help()) {
     kit::print("  {:<10}{:<38}{}\n", help.name, help.values, help.meaning);
   }
-  kit::print("\nfor example: run=threads policy=round_robin tasks=8 seconds=2\n");
+  kit::print("\npolicies:");
+  for (const std::string_view name : policy_names()) kit::print(" {}", name);
+  kit::print("\n\nfor example: run=threads policy=round_robin tasks=8 seconds=2\n");
   kit::finish(false);
 }
 

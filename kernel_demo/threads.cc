@@ -1,15 +1,16 @@
 // Every task holds a pattern of its own in every register it can, so that a preemption that loses
 // one is found, and keeps the CPU until it is taken away.
 //
-// Under round robin all work until the same instant, at which one of them writes down what each has
-// used: so that the comparison is fair. Under the other two each works for a fixed time of its own,
-// and what is compared is the order in which they begin and finish.
+// Where the policy promises shares all work until the same instant, at which one of them writes
+// down what each has used: so that the comparison is fair. Under the others each works for a fixed
+// time of its own, and what is compared is the order in which they begin and finish.
 
 #include "kernel_demo/threads.h"
 
 #include <algorithm>
-#include <concepts>
+#include <functional>
 #include <ranges>
+#include <type_traits>
 
 #include "kernel_demo/kernel.h"
 #include "kernel_demo/registers.h"
@@ -22,8 +23,9 @@ template <typename P>
 class Threads {
   using Kernel = demo::Kernel<P>;
   using S = typename Kernel::S;
-  static constexpr bool kShares = std::same_as<P, sched::RoundRobin>;
-  static constexpr bool kPriorities = std::same_as<P, sched::FixedPriority>;
+  using Traits = typename Kernel::Traits;
+  static constexpr bool kShares = Traits::kPromise == Promise::shares;
+  static constexpr bool kPriorities = Traits::kPromise == Promise::priority;
 
  public:
   [[noreturn]] static void run(const Arguments& arguments) {
@@ -35,7 +37,6 @@ class Threads {
   struct Worker {
     typename Kernel::Task* task = nullptr;
     unsigned arrival = 0;
-    uint8_t rank = 0;
     uint64_t checks = 0;  // of all registers
     uint64_t corrupt = 0;
     Instant began, finished;
@@ -48,23 +49,21 @@ class Threads {
   static void direct() {
     const uint64_t ms = uint64_t{arguments_.seconds} * 1'000;
     // Turns are never exactly equal in number: short enough that one more does not matter.
-    const Duration slice = arguments_.slice != 0
-                               ? microseconds(arguments_.slice)
-                               : std::min(milliseconds(kUsualSliceMs),
-                                          microseconds(ms * 1'000 / arguments_.tasks / 250));
+    slice_ = arguments_.slice != 0 ? microseconds(arguments_.slice)
+                                   : std::min(milliseconds(kUsualSliceMs),
+                                              microseconds(ms * 1'000 / arguments_.tasks / 250));
     quota_ = microseconds(ms * 1'000 / arguments_.tasks);
-    kit::print("{} tasks under {} for {} s", arguments_.tasks, Kernel::Traits::kName,
-               arguments_.seconds);
-    if constexpr (kShares) kit::print(", {} a turn", to_text(slice));
+    kit::print("{} tasks under {} for {} s", arguments_.tasks, Traits::kName, arguments_.seconds);
+    if constexpr (kShares) kit::print(", {} a turn", to_text(slice_));
     kit::print(". None of them ever yields.\n\n");
 
+    Kernel::prepare(slice_);
     {
       const typename S::NoPreempt guard;  // so that all begin together
       for (Worker& worker : workers()) {
         worker.arrival = static_cast<unsigned>(&worker - workers_);
-        worker.rank = rank(worker.arrival);
         worker.task = Kernel::spawn(Text("worker {}", worker.arrival), work, &worker,
-                                    Kernel::Traits::attributes(worker.rank, slice));
+                                    Traits::worker(worker.arrival, arguments_.tasks, slice_));
       }
       end_ = S::now() + milliseconds(ms);
     }
@@ -72,20 +71,13 @@ class Threads {
 
     std::ranges::copy(workers() | std::views::transform(&Worker::row), rows_);
     const auto rows = std::span<const Row>(rows_).first(arguments_.tasks);
-    print_table(rows, kPriorities ? "priority" : "turns");
+    print_table(rows, Traits::kKnob.column);
     kit::print("\n");
     print_chart(rows);
     kit::print("\n");
     const bool kept = check_promise();
     const bool intact = check_registers();
     kit::finish(kept && intact);
-  }
-
-  // A permutation of 1 to `tasks` in which neighbours differ: arrival is not the order of priority.
-  static uint8_t rank(unsigned arrival) {
-    const unsigned half = (arguments_.tasks + 1) / 2;
-    const unsigned place = arrival % 2 == 0 ? arrival / 2 : half + arrival / 2;
-    return static_cast<uint8_t>(10 * (place + 1));
   }
 
   static void work(void* argument) {
@@ -120,20 +112,28 @@ class Threads {
 
   static bool check_shares() {
     const auto rows = std::span<const Row>(rows_).first(arguments_.tasks);
-    const uint64_t equal = total_run(rows).ticks / rows.size();
+    const uint64_t total = total_run(rows).ticks;
+    uint64_t all_parts = 0;
+    uint64_t least_parts = UINT64_MAX;
+    for (unsigned i = 0; i < rows.size(); ++i) {
+      all_parts += Traits::parts(i, arguments_.tasks);
+      least_parts = std::min(least_parts, Traits::parts(i, arguments_.tasks));
+    }
     const Row* worst = &rows[0];
     uint64_t most = 0;
-    for (const Row& row : rows) {
-      const uint64_t run = row.usage.run.ticks;
-      const uint64_t off = (run > equal ? run - equal : equal - run) * 10'000 / equal;
+    for (unsigned i = 0; i < rows.size(); ++i) {
+      const uint64_t due = total * Traits::parts(i, arguments_.tasks) / all_parts;
+      const uint64_t run = rows[i].usage.run.ticks;
+      const uint64_t off = (run > due ? run - due : due - run) * 10'000 / due;
       if (off >= most) {
         most = off;
-        worst = &row;
+        worst = &rows[i];
       }
     }
-    const bool kept = most <= 100;
-    kit::print("{}: every share is within 1 % of equal ({} is {} % off, the most)\n",
-               kept ? "kept" : "BROKEN", worst->name, hundredths(most));
+    const uint64_t tolerance = Traits::tolerance(total / slice_.ticks * least_parts / all_parts);
+    const bool kept = most <= tolerance;
+    kit::print("{}: every share is within {} % of its due ({} is {} % off, the most)\n",
+               kept ? "kept" : "BROKEN", hundredths(tolerance), worst->name, hundredths(most));
     return kept;
   }
 
@@ -144,8 +144,10 @@ class Threads {
     const auto expected = std::span(order).first(arguments_.tasks);
     std::ranges::transform(workers(), order, [](Worker& worker) { return &worker; });
     if constexpr (kPriorities) {
-      std::ranges::sort(expected,
-                        [](const Worker* a, const Worker* b) { return a->rank > b->rank; });
+      const auto priority = [](const Worker* worker) {
+        return Traits::worker(worker->arrival, arguments_.tasks, slice_).priority;
+      };
+      std::ranges::sort(expected, std::greater<>(), priority);
     }
     bool kept = true;
     kit::print("finished:");
@@ -188,6 +190,7 @@ class Threads {
   static inline constinit Worker workers_[kMostTasks]{};
   static inline constinit Row rows_[kMostTasks]{};
   static inline constinit Instant end_{};
+  static inline constinit Duration slice_{};
   static inline constinit Duration quota_{};
   static inline constinit bool measured_ = false;
 };
@@ -195,11 +198,8 @@ class Threads {
 }  // namespace
 
 void run_threads(const Arguments& arguments) {
-  switch (arguments.policy) {
-    case PolicyName::fifo: Threads<sched::Fifo>::run(arguments);
-    case PolicyName::round_robin: Threads<sched::RoundRobin>::run(arguments);
-    case PolicyName::fixed_priority: Threads<sched::FixedPriority>::run(arguments);
-  }
+  with_policy(arguments.policy,
+              [&]<typename P>(std::type_identity<P>) { Threads<P>::run(arguments); });
 }
 
 }  // namespace demo

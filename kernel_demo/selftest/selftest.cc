@@ -48,6 +48,7 @@ void run_selftest() {
       selftest::run_cases("machine", selftest::machine_cases());
     }
     CommonTests<sched::Fifo>::run();
+    selftest::run_conformance_tests();
     leave_stage(begin_slices);
   });
 }

@@ -1,5 +1,6 @@
 // The shell is a task that parks until the console's interrupt wakes it. Under fixed priorities it
-// is above all it commands; under the others it takes turns with them.
+// is above all it commands; under the others it takes turns with them. `policy` exchanges the
+// policy under the running tasks.
 //
 // A task that it spawns computes until it is killed. Under fifo, where nobody is preempted, it
 // yields from time to time: a shell needs a CPU too.
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,32 +25,20 @@
 namespace demo {
 namespace {
 
-using Name = std::array<char, 16>;
-
-// The tasks that go on under another policy.
-constinit std::array<Name, kStacks> names_to_spawn{};
-constinit size_t name_count = 0;
-
-constinit bool listening = false;  // to the console: once, whatever the policy
-
-struct Stop {
-  const char* name;
-  void (*begin)();
-};
-std::span<const Stop> stops();
-
-template <typename P>
 class Shell {
-  using Kernel = demo::Kernel<P>;
+  using Kernel = demo::Kernel<Exchangeable>;
   using S = typename Kernel::S;
   using Task = typename Kernel::Task;
   using Attributes = typename Kernel::Attributes;
-  static constexpr bool kShares = std::same_as<P, sched::RoundRobin>;
-  static constexpr bool kPriorities = std::same_as<P, sched::FixedPriority>;
+  using Traits = Kernel::Traits;
+  static constexpr size_t kLongestName = 15;
 
  public:
-  [[noreturn]] static void begin() {
-    Kernel::boot([](void*) { serve(); });
+  /// Begins under this policy, which is one of the exchangeable.
+  [[noreturn]] static void begin(PolicyName policy) {
+    static constinit PolicyName first{};
+    first = policy;
+    Kernel::boot([](void*) { serve(first); });
   }
 
  private:
@@ -61,18 +49,22 @@ class Shell {
     void (*run)(std::string_view words);
   };
 
-  static constexpr const char* kAttribute = kShares       ? "[turn in ms]"
-                                            : kPriorities ? "[priority]"
-                                                          : "";
+  static size_t policy_now() { return Kernel::cpu().policy().index(); }
+
+  static void exchange(size_t index) {
+    S::adjust([index](Exchangeable& policy, Instant now) {
+      Traits::exchange(policy, index, now, milliseconds(kUsualSliceMs));
+    });
+  }
 
   static std::span<const Command> commands() {
     static constexpr Command kCommands[] = {
         {"ps", "", "the tasks there are, and what they do", ps},
         {"top", "", "who had the CPU since the last top", top},
         {"spawn", "[name]", "a task that computes until it is killed", spawn},
-        {"nice", "name", "another priority, or another length of turns", nice},
+        {"nice", "name", "another priority, weight or length of turns", nice},
         {"kill", "name", "asks a task to finish", kill},
-        {"policy", "[name]", "the policy; with a name: goes on under that one", policy},
+        {"policy", "[name]", "the policy; with a name: that one takes over", policy},
         {"stats", "", "what this CPU has done, and how long tasks waited for it", stats},
         {"crash", "[way]", "goes wrong, to see the diagnosis", crash},
         {"help", "", "this", help},
@@ -83,15 +75,14 @@ class Shell {
 
   // ---- Reading
 
-  [[noreturn]] static void serve() {
+  [[noreturn]] static void serve(PolicyName first) {
     S::current().set_name("shell");
     Kernel::set_reader(&S::current());
     // The shell's own turns: short, so that others are not held up by long output.
-    S::retune(S::current(), Kernel::Traits::attributes(kTopRank, milliseconds(kUsualSliceMs)));
-    if (!listening) kit::listen();
-    listening = true;
-    kit::print("\nA shell under {}; `help` says what it can do.\n", Kernel::Traits::kName);
-    for (size_t i = 0; i < name_count; ++i) spawn_named(names_to_spawn[i].data(), usual());
+    S::retune(S::current(), Traits::attributes(kTopRank, milliseconds(kUsualSliceMs)));
+    exchange(static_cast<size_t>(first));
+    kit::listen();
+    kit::print("\nA shell under {}; `help` says what it can do.\n", Traits::name(policy_now()));
     for (;;) {
       kit::print("baton> ");
       obey(read_line());
@@ -124,13 +115,13 @@ class Shell {
 
   // ---- Tasks
 
-  static Attributes usual() { return Kernel::Traits::attributes(100, milliseconds(kUsualSliceMs)); }
+  static Attributes usual() { return Traits::attributes(100, milliseconds(kUsualSliceMs)); }
 
   static void compute(void*) {
     uint64_t rounds = 0;
     while (!S::current().kill_requested()) {
       hold_registers(++rounds, 1'000);
-      if constexpr (!kShares && !kPriorities) S::yield();
+      if (policy_now() == static_cast<size_t>(PolicyName::fifo)) S::yield();
     }
   }
 
@@ -154,20 +145,19 @@ class Shell {
                                                    const Attributes& fallback) {
     const std::string_view word = take_word(words);
     if (word.empty()) return fallback;
-    if constexpr (kShares) {
-      if (const auto ms = read_number(word, 1'000); ms && *ms > 0) {
-        return Attributes{.slice = milliseconds(*ms)};
-      }
-      kit::print("{}: a turn has 1 to 1000 milliseconds\n", word);
-    } else if constexpr (kPriorities) {
-      if (const auto priority = read_number(word, kTopRank - 1)) {
-        return Attributes{.priority = static_cast<uint16_t>(*priority)};
-      }
-      kit::print("{}: a priority is a number from 0 to {}\n", word, kTopRank - 1);
-    } else {
-      kit::print("{}: under {} a task has no attributes\n", word, Kernel::Traits::kName);
+    const Knob knob = Traits::knob(policy_now());
+    if (*knob.number == '\0') {
+      kit::print("{}: under {} a task has no attributes\n", word, Traits::name(policy_now()));
+      return {};
     }
-    return {};
+    const auto number = read_number(word, knob.most);
+    if (!number || *number < knob.least) {
+      kit::print("{}: {} is a number from {} to {}\n", word, knob.number, knob.least, knob.most);
+      return {};
+    }
+    Attributes attributes = fallback;
+    Traits::set(attributes, policy_now(), *number);
+    return attributes;
   }
 
   static bool is_end(std::string_view words) {
@@ -185,9 +175,8 @@ class Shell {
     bool taken = false;
     Kernel::for_each_task([&](Task& task) { taken |= std::string_view(name) == task.name(); });
     if (taken) return kit::print("{}: there is a task of this name\n", name);
-    if (given.size() >= std::tuple_size_v<Name>) {
-      return kit::print("{}: a name has at most {} characters\n", given,
-                        std::tuple_size_v<Name> - 1);
+    if (given.size() > kLongestName) {
+      return kit::print("{}: a name has at most {} characters\n", given, kLongestName);
     }
     const auto attributes = read_attributes(words, usual());
     if (!attributes || !is_end(words)) return;
@@ -200,18 +189,15 @@ class Shell {
 
   static void nice(std::string_view words) {
     const std::string_view name = take_word(words);
-    if (name.empty()) return kit::print("usage: nice name {}\n", kAttribute);
+    if (name.empty()) return kit::print("usage: nice name {}\n", Traits::knob(policy_now()).number);
     Task* const task = find(name);
     if (task == nullptr) return;
-    if (!kShares && !kPriorities) {
-      return kit::print("under {} a task has no attributes\n", Kernel::Traits::kName);
-    }
     const Attributes before = S::attributes(*task);
     const auto attributes = read_attributes(words, before);
     if (!attributes || !is_end(words)) return;
     if (!S::retune(*task, *attributes)) return kit::print("{}: refused\n", name);
-    kit::print("{}: {}, was {}\n", name, Kernel::Traits::describe(*attributes),
-               Kernel::Traits::describe(before));
+    kit::print("{}: {}, was {}\n", name, Traits::describe(*attributes, policy_now()),
+               Traits::describe(before, policy_now()));
   }
 
   static void kill(std::string_view words) {
@@ -230,11 +216,11 @@ class Shell {
   static void ps(std::string_view words) {
     if (!is_end(words)) return;
     kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", "task", "state",
-               kPriorities ? "priority" : "turns", "ran", "invol.", "vol.", "stack");
+               Traits::knob(policy_now()).column, "ran", "invol.", "vol.", "stack");
     Kernel::for_each_task([](Task& task) {
       const sched::Usage usage = S::usage(task);
       kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", task.name(),
-                 to_string(S::state(task)), Kernel::Traits::describe(S::attributes(task)),
+                 to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
                  to_text(usage.run), usage.involuntary, usage.voluntary, Kernel::stack_of(task));
     });
     kit::print("  {:<16}{:<10}{:<10}{:>11}\n", "idle", "", "",
@@ -279,60 +265,52 @@ class Shell {
   static void policy(std::string_view words) {
     const std::string_view name = take_word(words);
     if (name.empty()) {
-      kit::print("{}; there are", Kernel::Traits::kName);
-      for (const Stop& stop : stops()) kit::print(" {}", stop.name);
+      kit::print("{}; there are", Traits::name(policy_now()));
+      for (size_t i = 0; i < Exchangeable::kPolicies; ++i) kit::print(" {}", Traits::name(i));
       return kit::print("\n");
     }
     if (!is_end(words)) return;
-    for (const Stop& stop : stops()) {
-      if (name != stop.name) continue;
-      name_count = 0;
-      Kernel::for_each_task([](Task& task) {
-        if (&task == &S::current() || task.kill_requested()) return;
-        Name& kept = names_to_spawn[name_count++];
-        kept = {};
-        std::ranges::copy(std::string_view(task.name()), kept.begin());
-      });
-      kit::print("{} begins anew, with {} tasks\n", name, name_count);
-      leave_stage(stop.begin);
+    for (size_t i = 0; i < Exchangeable::kPolicies; ++i) {
+      if (name != Traits::name(i)) continue;
+      exchange(i);
+      size_t tasks = 0;
+      Kernel::for_each_task([&](Task&) { ++tasks; });
+      return kit::print("{} takes over {} {}\n", name, tasks, tasks == 1 ? "task" : "tasks");
     }
     kit::print("{}: no such policy; `policy` lists them\n", name);
   }
 
   static void crash(std::string_view words) {
     const std::string_view name = take_word(words);
-    if (const auto* const way = Crash<P>::find(name)) return Crash<P>::go(*way);
+    if (const auto* const way = Crash<Exchangeable>::find(name))
+      return Crash<Exchangeable>::go(*way);
     if (!name.empty()) kit::print("{}: no such way\n", name);
     kit::print("ways to crash:\n");
-    for (const auto& way : Crash<P>::kWays) kit::print("  {:<10} {}\n", way.name, way.what);
+    for (const auto& way : Crash<Exchangeable>::kWays)
+      kit::print("  {:<10} {}\n", way.name, way.what);
   }
 
   static void help(std::string_view) {
     for (const Command& command : commands()) {
       const bool takes = command.run == spawn || command.run == nice;
-      const Text form("{} {}", command.form, takes ? kAttribute : "");
+      const Text form("{} {}", command.form,
+                      takes ? Text("[{}]", Traits::knob(policy_now()).number) : Text(""));
       kit::print("  {:<7}{:<22}{}\n", command.name, form, command.meaning);
     }
   }
 };
 
-std::span<const Stop> stops() {
-  static constexpr Stop kStops[] = {
-      {"fifo", Shell<sched::Fifo>::begin},
-      {"round_robin", Shell<sched::RoundRobin>::begin},
-      {"fixed_priority", Shell<sched::FixedPriority>::begin},
-  };
-  return kStops;
-}
-
 }  // namespace
 
 void run_shell(const Arguments& arguments) {
-  switch (arguments.policy) {
-    case PolicyName::fifo: Shell<sched::Fifo>::begin();
-    case PolicyName::round_robin: Shell<sched::RoundRobin>::begin();
-    case PolicyName::fixed_priority: Shell<sched::FixedPriority>::begin();
+  if (static_cast<size_t>(arguments.policy) >= Exchangeable::kPolicies) {
+    kit::print("\nthe shell exchanges policies, and {} is not one of those that it can:",
+               policy_names()[static_cast<size_t>(arguments.policy)]);
+    for (size_t i = 0; i < Exchangeable::kPolicies; ++i) kit::print(" {}", policy_names()[i]);
+    kit::print("\n");
+    kit::finish(false);
   }
+  Shell::begin(arguments.policy);
 }
 
 }  // namespace demo

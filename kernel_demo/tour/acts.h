@@ -10,6 +10,9 @@ void play_fifo();
 void play_round_robin();
 void play_fixed_priority();
 void play_thresholds();
+void play_eevdf();
+void play_deadlines();
+void play_swap();
 
 }  // namespace demo::tour
 

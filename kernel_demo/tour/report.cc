@@ -61,7 +61,7 @@ void finish() {
   }
   kit::print("\n  {} of {} promises kept, in {} of the machine's time.\n", kept, count,
              to_text(Machine::now() - began));
-  kit::print("  Next: run=threads policy=fixed_priority, run=selftest, run=shell.\n");
+  kit::print("  Next: run=threads policy=eevdf, run=selftest, run=shell.\n");
   kit::finish(kept == count);
 }
 

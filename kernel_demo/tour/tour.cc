@@ -9,10 +9,31 @@
 namespace demo {
 namespace {
 
+void begin_swap() {
+  Kernel<Exchangeable>::boot([](void*) {
+    tour::play_swap();
+    tour::finish();
+  });
+}
+
+void begin_deadlines() {
+  Kernel<DeadlinesAndShares>::boot([](void*) {
+    tour::play_deadlines();
+    leave_stage(begin_swap);
+  });
+}
+
+void begin_eevdf() {
+  Kernel<sched::Eevdf>::boot([](void*) {
+    tour::play_eevdf();
+    leave_stage(begin_deadlines);
+  });
+}
+
 void begin_thresholds() {
   Kernel<sched::FixedPriorityThreshold>::boot([](void*) {
     tour::play_thresholds();
-    tour::finish();
+    leave_stage(begin_eevdf);
   });
 }
 

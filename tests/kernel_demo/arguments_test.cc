@@ -36,9 +36,18 @@ TEST(ArgumentsTest, EveryNameIsKnown) {
   EXPECT_EQ(parse_arguments("run=threads")->run, Run::threads);
   EXPECT_EQ(parse_arguments("run=shell")->run, Run::shell);
   EXPECT_EQ(parse_arguments("run=selftest")->run, Run::selftest);
-  EXPECT_EQ(parse_arguments("policy=fifo")->policy, PolicyName::fifo);
-  EXPECT_EQ(parse_arguments("policy=round_robin")->policy, PolicyName::round_robin);
-  EXPECT_EQ(parse_arguments("policy=fixed_priority")->policy, PolicyName::fixed_priority);
+}
+
+TEST(ArgumentsTest, EveryPolicyIsKnownInTheOrderOfTheNames) {
+  size_t index = 0;
+  for (const std::string_view name : policy_names()) {
+    const auto arguments = parse_arguments("policy=" + std::string(name));
+    ASSERT_TRUE(arguments) << name;
+    EXPECT_EQ(static_cast<size_t>(arguments->policy), index++) << name;
+  }
+  EXPECT_EQ(policy_names()[static_cast<size_t>(PolicyName::fixed_priority)], "fixed_priority");
+  EXPECT_EQ(policy_names()[static_cast<size_t>(PolicyName::edf)], "edf");
+  EXPECT_EQ(policy_names().back(), "global");
 }
 
 TEST(ArgumentsTest, BlanksDoNotMatterAndTheLastOneCounts) {
@@ -74,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, RefusalTest,
     testing::Values(Refusal{"run=walk", "run=walk", "run that there is not"},
                     Refusal{"run=", "run=", "run that there is not"},
-                    Refusal{"policy=lottery", "policy=lottery", "policy that there is not"},
+                    Refusal{"policy=chance", "policy=chance", "policy that there is not"},
                     Refusal{"tasks=0", "tasks=0", "not a number from 1 to 20"},
                     Refusal{"tasks=21", "tasks=21", "not a number from 1 to 20"},
                     Refusal{"tasks=", "tasks=", "not a number"},

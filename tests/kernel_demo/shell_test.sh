@@ -76,12 +76,12 @@ enter 'frobnicate' '^frobnicate: no such command'
 enter 'kill' '^usage: kill name$'
 enter 'kill nobody' '^nobody: no such task'
 enter 'kill shell' '^that is the shell'
-enter 'nice anna 0' '^0: a turn has 1 to 1000 milliseconds$'
-enter 'nice anna many' '^many: a turn has'
+enter 'nice anna 0' '^0: turn in ms is a number from 1 to 1000$'
+enter 'nice anna many' '^many: turn in ms is'
 enter 'spawn a 1 2' '^2: that is a word too many$'
 enter 'spawn a_name_of_sixteen' '^a_name_of_sixteen: a name has at most 15 characters$'
 enter 'crash softly' '^softly: no such way$' '^  overflow '
-enter 'policy lottery' '^lottery: no such policy'
+enter 'policy chance' '^chance: no such policy'
 
 # The pool has an end.
 for ((i = 0; i < 22; ++i)); do
@@ -92,22 +92,33 @@ for ((i = 0; i < 22; ++i)); do
   enter "kill t${i}" "^t${i}: (finished|told to finish)$"
 done
 
-# Other policies, and the tasks go on under them.
-enter 'policy' '^round_robin; there are fifo round_robin fixed_priority$'
-enter 'policy fixed_priority' '^A shell under fixed_priority'
+# Other policies take over, and the tasks go on under them.
+enter 'policy' '^round_robin; there are fifo round_robin fixed_priority mlfq stride lottery vtime eevdf edf$'
+enter 'policy fixed_priority' '^fixed_priority takes over 2 tasks$'
 enter 'ps' '^  shell +running +255 ' '^  anna +ready +100 '
 enter 'spawn bert 200' '^bert: spawned$'
 enter 'nice bert 254' '^bert: 254, was 200$'
-enter 'nice bert 255' '^255: a priority is a number from 0 to 254$'
-enter 'policy fifo' '^A shell under fifo'
+enter 'nice bert 255' '^255: priority is a number from 0 to 254$'
+enter 'policy eevdf' '^eevdf takes over 3 tasks$'
+enter 'nice bert 4096' '^bert: 4096, was 1024$'
+enter 'top' '^  bert '
+enter 'policy edf' '^edf takes over 3 tasks$'
+enter 'ps' '^  shell +running +10.00 %' '^  bert +ready +2.00 %'
+enter 'nice anna 50' '^anna: 50.00 %, was 2.00 %$'
+enter 'nice bert 50' '^bert: refused$'
+for policy in mlfq stride lottery vtime; do
+  enter "policy ${policy}" "^${policy} takes over 3 tasks$"
+  enter 'ps' '^  anna +ready ' '^  bert +ready '
+done
+enter 'policy fifo' '^fifo takes over 3 tasks$'
 enter 'ps' '^  anna +ready +in turn' '^  bert +ready +in turn'
-enter 'nice bert 1' '^under fifo a task has no attributes$'
+enter 'nice bert 1' '^1: under fifo a task has no attributes$'
 enter 'kill anna' '^anna: finished$'
 enter 'kill bert' '^bert: finished$'
-enter 'stats' '^  busy .*, idle ' '^  switches: [0-9]+ voluntary' 'finished tasks 2$' '^  below '
+enter 'stats' '^  busy .*, idle ' '^  switches: [0-9]+ voluntary' 'finished tasks 2[0-9]$' '^  below '
 
 # Nothing runs now: the CPU idles, and the console's interrupt wakes the shell.
-enter 'policy round_robin' '^A shell under round_robin'
+enter 'policy round_robin' '^round_robin takes over 1 task$'
 enter 'ps' '^  shell +running'
 
 printf '\004' >&"${to}"
