@@ -41,12 +41,17 @@ struct GroupsSubject : Subject<Groups<typename Tasks::Tested, typename Nodes::Te
     for (size_t i = 0; i < context.groups.size(); ++i) {
       set_up<Tasks>(context.groups[i].tasks(), context.tasks[i]);
     }
+    // Sooner or later there are attributes that are not refused.
+    constexpr int kAttempts = 100;
     Source source(1);
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (policy.create(context.branch, Nodes::sample(source))) break;
     }
     for (size_t i = 0; i < context.groups.size(); ++i) {
-      create(policy, context, i, source, Instant{1});
+      typename P::Branch& parent = i == 0 ? policy.root() : context.branch;
+      for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        if (create(policy, context, i, Nodes::sample(source), parent, Instant{1})) break;
+      }
     }
   }
 
@@ -65,9 +70,14 @@ struct GroupsSubject : Subject<Groups<typename Tasks::Tested, typename Nodes::Te
       case 1:
         accept(policy.move(*node, source.below(2) == 0 ? policy.root() : context.branch, now));
         return;
-      default:
-        if (which == context.groups.size() || !policy.remove(*node, now)) return;
-        create(policy, context, which, source, now);
+      default: {
+        if (which == context.groups.size()) return;
+        // Its place is free then, wherever it was.
+        const typename Nodes::Tested::Attributes attributes = policy.group_attributes(*node);
+        if (!policy.remove(*node, now)) return;
+        if (create(policy, context, which, attributes, policy.root(), now)) return;
+        create(policy, context, which, attributes, context.branch, now);
+      }
     }
   }
 
@@ -76,15 +86,11 @@ struct GroupsSubject : Subject<Groups<typename Tasks::Tested, typename Nodes::Te
   template <typename Result>
   static void accept(const Result&) {}
 
-  // Sooner or later there are attributes that are not refused.
-  static constexpr int kAttempts = 100;
-
-  static void create(P& policy, Context& context, size_t which, Source& source, Instant now) {
+  static bool create(P& policy, Context& context, size_t which,
+                     const typename Nodes::Tested::Attributes& attributes,
+                     typename P::Branch& parent, Instant now) {
     const GroupNumber number = static_cast<GroupNumber>(which + 1);
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      typename P::Branch& parent = which == 0 ? policy.root() : context.branch;
-      if (policy.create(context.groups[which], number, Nodes::sample(source), parent, now)) return;
-    }
+    return policy.create(context.groups[which], number, attributes, parent, now).has_value();
   }
 };
 
