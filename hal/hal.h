@@ -84,6 +84,9 @@ concept Machine =
     requires {
       { M::mask() } -> std::same_as<typename M::Irq>;
     } &&
+    // A machine that takes time to tell the state may have mask_unmasked() as well: the same, for a
+    // caller that knows that interrupts are unmasked, and returns nothing.
+    //
     // unmask(irq): back to a state that `mask` returned, or to `M::kUnmasked`. A compiler barrier;
     // what became pending meanwhile is taken at once.
     requires(typename M::Irq irq) {

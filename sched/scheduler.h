@@ -137,8 +137,9 @@ class Scheduler : private Mechanism {
     uint32_t privately_mine_ = 0;  // for `is_private_to`
     Counter voluntary_;
     Counter timeouts_;
-    Counter preemptions_;
-    Counter wakes_;
+    Counter preemptions_;  // the same
+    Counter wakes_;        // those that preempted at once left out
+    Counter overtakes_;    // wakes that preempted at once: counted here, and once, for both
     Counter stale_;
     Mailbox mailbox_;
     PostQueue reversing_;      // taken from the mailbox, youngest first
@@ -409,6 +410,10 @@ class Scheduler : private Mechanism {
   }
 
   static void enter_task([[maybe_unused]] const char* rule) {
+    // Without checks nobody asks for the state before, which takes some machines time to tell.
+    if constexpr (!kOptions.debug_checks && requires { M::mask_unmasked(); }) {
+      return M::mask_unmasked();
+    }
     const Irq irq = M::mask();
     if constexpr (kOptions.debug_checks) {
       require_unlocked(here());  // the better diagnosis in an interrupt, which is masked too
@@ -464,7 +469,7 @@ class Scheduler : private Mechanism {
 
   // Turns.
   [[gnu::noinline]] static void honour(Cpu& cpu, bool may_switch);
-  [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Instant now);
+  [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Counter& count, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void charge(Cpu& cpu, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
@@ -473,6 +478,8 @@ class Scheduler : private Mechanism {
   static Pick pick(Cpu& cpu, Instant now);
   [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
                                                     Instant now);
+  [[gnu::noinline]] static void switch_seldom(Cpu& cpu, Task& from, Task& to, Instant until,
+                                              Instant now);
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
   [[gnu::noinline]] static void give_to_sink(Cpu& cpu, Task& task);

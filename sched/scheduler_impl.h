@@ -70,12 +70,18 @@ void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, I
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::switch_seldom(Cpu& cpu, Task& from, Task& to, Instant until,
+                                              Instant now) {
+  switch_between(cpu, from, to, until, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant until, Instant now) {
   Cpu& cpu = here();
   require_unlocked(cpu);
   ask_by(cpu, until);
   cpu.floor_ = cpu.armed_;
-  if (&to != &from) switch_between(cpu, from, to, until, now);
+  if (&to != &from) switch_seldom(cpu, from, to, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -166,7 +172,7 @@ void Scheduler<M, P, kOptions>::preempt() {
   if (cpu.due_ != kPreemption) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
-  overtake(cpu, *cpu.current_, M::now());
+  overtake(cpu, *cpu.current_, cpu.preemptions_, M::now());
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -192,20 +198,22 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
     (timed_out ? self.timeouts_ : self.preemptions_).add();
     (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
   }
-  switch_between(cpu, self, next, until, now);
+  switch_seldom(cpu, self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Instant now) {
+void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Counter& count, Instant now) {
   charge(cpu, now);
   require(cpu.policy_.put_back(self, Pause::preempted, now), self);
   const auto [next, until] = pick(cpu, now);
   // Whoever was more urgent may have been given other attributes since it came due, or is held
   // back.
-  if (&next == &self) [[unlikely]]
+  if (&next == &self) [[unlikely]] {
+    if (&count == &cpu.overtakes_) cpu.wakes_.add();
     return switch_or_stay(self, self, until, now);
+  }
   self.preemptions_.add();
-  cpu.preemptions_.add();
+  count.add();
   if (until < cpu.armed_) [[unlikely]]
     return switch_or_stay(self, next, until, now);
   switch_between(cpu, self, next, until, now);
@@ -383,24 +391,25 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
     return request_masked(task, request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
-  cpu.wakes_.add();
   charge(cpu, now);
   begin_to_wait(task, now);
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
   if constexpr (Contends<P>) {
     Task& self = *cpu.current_;
-    if (&self == &cpu.idle_ || is_asked_anyway(cpu)) return;
-    const Instant until = cpu.policy_.contend(task, self, now);
-    if (until <= now) {
-      if (cpu.locked_ == 0) {
-        if (irq == M::kUnmasked) return overtake(cpu, self, now);
-        M::kick(cpu.number);  // see `honour`
+    if (&self != &cpu.idle_ && !is_asked_anyway(cpu)) {
+      const Instant until = cpu.policy_.contend(task, self, now);
+      if (until <= now) {
+        if (cpu.locked_ == 0) {
+          if (irq == M::kUnmasked) return overtake(cpu, self, cpu.overtakes_, now);
+          M::kick(cpu.number);  // see `honour`
+        }
+        cpu.due_ |= kPreemption;
+      } else if (until < cpu.until_) {
+        ask_by(cpu, until);
       }
-      cpu.due_ |= kPreemption;
-    } else if (until < cpu.until_) {
-      ask_by(cpu, until);
     }
   }
+  cpu.wakes_.add();
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -618,7 +627,7 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
 
   // From here to `take` others may post, but their requests travel with the arrival.
   const Ownership free = task.ownership(std::memory_order_acquire);
-  const Ownership mine = free.with_owner(to);
+  const Ownership mine(free.generation(), to, request::none);
   if (!free.is_free() || !task.change(free, mine.with_pending(request::arrive))) {
     return std::unexpected(SpawnError::already_spawned);
   }
@@ -688,12 +697,14 @@ template <hal::Machine M, Policy P, Options kOptions>
 auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
   const Instant now = M::now();
   const Duration idle = cpu.idle_.run_.read(now);
+  const uint64_t overtakes = cpu.overtakes_.read();
+  const uint64_t preemptions = cpu.preemptions_.read() + overtakes;
   return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
           .idle = idle,
           .voluntary = cpu.voluntary_.read(),
-          .involuntary = cpu.timeouts_.read() + cpu.preemptions_.read(),
-          .preemptions = cpu.preemptions_.read(),
-          .wakes = cpu.wakes_.read(),
+          .involuntary = cpu.timeouts_.read() + preemptions,
+          .preemptions = preemptions,
+          .wakes = cpu.wakes_.read() + overtakes,
           .stale = cpu.stale_.read()};
 }
 

@@ -115,6 +115,8 @@ class Machine {
     return Irq{daif & kMasked};
   }
 
+  static void mask_unmasked() { asm volatile("msr daifset, #2" : : : "memory"); }
+
   static void unmask(Irq irq) {
     if (irq == kUnmasked) asm volatile("msr daifclr, #2" : : : "memory");
   }

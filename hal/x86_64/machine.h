@@ -119,6 +119,8 @@ class Machine {
     return Irq{flags & kInterruptFlag};
   }
 
+  static void mask_unmasked() { asm volatile("cli" : : : "memory"); }
+
   static void unmask(Irq irq) {
     if (irq == kUnmasked) asm volatile("sti" : : : "memory");
   }

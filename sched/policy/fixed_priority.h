@@ -165,18 +165,16 @@ class BasicFixedPriority {
 
   Links leave(Entity& entity) {
     Level& level = levels_[entity.level_];
-    if (!Queue::is_alone(entity)) {
-      if (level.queue.remove(entity) == Links::corrupt) return Links::corrupt;
-      if (&level == top_) update_turn();
-      return Links::intact;
-    }
-    if (level.queue.remove_last(entity) == Links::corrupt) return Links::corrupt;
-    occupied_.erase(entity.level_);
-    if (&level == top_) {
+    const bool last = Queue::is_alone(entity);
+    const Links links = last ? level.queue.remove_last(entity) : level.queue.remove(entity);
+    if (links == Links::corrupt) return Links::corrupt;
+    if (last) occupied_.erase(entity.level_);
+    if (&level != top_) return Links::intact;
+    if (last) {
       const int highest = occupied_.highest(entity.level_);
       top_ = highest < 0 ? nullptr : &levels_[highest];
-      if (top_ != nullptr) update_turn();
     }
+    if (top_ != nullptr) update_turn();
     return Links::intact;
   }
 
