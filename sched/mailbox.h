@@ -64,10 +64,7 @@ class Ownership {
   constexpr bool is_alive() const { return owner() < kDead; }
 
   /// Whether a new life may begin.
-  constexpr bool is_free() const {
-    // Nothing is pending then: one compare of half a word.
-    return static_cast<uint32_t>(word_) == static_cast<uint32_t>(Ownership().word_);
-  }
+  constexpr bool is_free() const { return owner() == kNoOwner; }
 
   /// The same life with another owner, or other requests.
   constexpr Ownership with_owner(CpuNumber owner) const {

@@ -137,9 +137,9 @@ class Scheduler : private Mechanism {
     uint32_t privately_mine_ = 0;  // for `is_private_to`
     Counter voluntary_;
     Counter timeouts_;
-    Counter preemptions_;  // the same
-    Counter wakes_;        // those that preempted at once left out
-    Counter overtakes_;    // wakes that preempted at once: counted here, and once, for both
+    Counter preemptions_;  // without `overtakes_`
+    Counter wakes_;        // without `overtakes_`
+    Counter overtakes_;    // wakes that preempted at once: one count instead of two
     Counter stale_;
     Mailbox mailbox_;
     PostQueue reversing_;      // taken from the mailbox, youngest first
