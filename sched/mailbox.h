@@ -41,8 +41,8 @@ inline constexpr Requests kill = 1 << 3;    ///< tell it to finish
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
 inline constexpr CpuNumber kNoOwner = 0xffff;
 
-/// Owner of a task whose life is over and that has not been handed back: nobody may change it but
-/// the CPU that hands it back.
+/// Owner of a task whose life is over and that has not been handed back, or whose life is about to
+/// begin: nobody may change it but the CPU that does so.
 inline constexpr CpuNumber kDead = 0xfffe;
 
 /// One value of a task's word: generation (32 bits), owner (16), requests (16).
@@ -76,6 +76,9 @@ class Ownership {
 
   /// What comes after this life: late requests no longer fit, and a new one cannot begin yet.
   constexpr Ownership after_death() const { return Ownership(generation() + 1, kDead, 0); }
+
+  /// The same life, or the one to come, in nobody's hands but those of who makes it begin.
+  constexpr Ownership before_birth() const { return Ownership(generation(), kDead, 0); }
 
   /// The same, free for a new one.
   constexpr Ownership handed_back() const { return with_owner(kNoOwner); }
@@ -129,6 +132,13 @@ class Postable {
 
   /// Makes a dead task free. What was done to it before is visible to whoever claims it.
   void hand_back() { word_.store(ownership().handed_back().word(), std::memory_order_release); }
+
+  /// Ends the time `before_birth`: `owner` has it. What was done to it before is visible to whoever
+  /// finds it alive.
+  void be_born(CpuNumber owner, Requests pending) {
+    const Ownership alive(ownership().generation(), owner, pending);
+    word_.store(alive.word(), std::memory_order_release);
+  }
 
   /// The drainer's step: takes all requests and sets the word to `to`.
   Requests take(Ownership to) {

@@ -230,10 +230,9 @@ class Scheduler : private Mechanism {
 
   /// The same on CPU `cpu`, which gets it by mail unless it is this one. There the policy may
   /// refuse the attributes only when the task arrives: then the sink gets it.
-  static std::expected<void, SpawnError> spawn_on(CpuNumber cpu, Task& task,
-                                                  std::span<std::byte> stack, hal::Entry entry,
-                                                  void* argument,
-                                                  const Attributes& attributes = {});
+  [[gnu::noinline]] static std::expected<void, SpawnError> spawn_on(
+      CpuNumber cpu, Task& task, std::span<std::byte> stack, hal::Entry entry, void* argument,
+      const Attributes& attributes = {});
 
   /// Lets others of the same rank run first. Returns at once if there are none.
   static void yield() {
@@ -383,12 +382,6 @@ class Scheduler : private Mechanism {
     Instant until;
   };
 
-  // What a new task's stack begins with.
-  struct Start {
-    hal::Entry entry;
-    void* argument;
-  };
-
   [[noreturn, gnu::cold, gnu::noinline]] static void stop(const char* rule, const Task& task) {
     M::panic(rule, task.name());
     __builtin_unreachable();
@@ -450,8 +443,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
-  static void wake_private(Cpu& cpu, Task& task);
-  [[gnu::noinline]] static bool kill_private(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
+  [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
   static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
                                                                const Attributes& attributes);
@@ -468,7 +461,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
 
   // Turns.
-  [[gnu::noinline]] static void honour(Cpu& cpu, bool may_switch);
+  static void honour(Cpu& cpu, bool may_switch);
+  [[gnu::noinline, clang::minsize]] static void honour_due(Cpu& cpu, bool may_switch);
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Counter& count, Instant now);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void charge(Cpu& cpu, Instant now);
@@ -483,7 +477,9 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
   [[gnu::noinline]] static void give_to_sink(Cpu& cpu, Task& task);
-  [[noreturn]] static void begin(void* start);
+  [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
+                                                                  const Attributes& attributes);
+  [[noreturn]] static void begin(void* task);
 };
 
 }  // namespace sched

@@ -231,7 +231,12 @@ void Scheduler<M, P, kOptions>::end_turn_early(Cpu& cpu, Instant now) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour(Cpu& cpu, bool may_switch) {
-  if (cpu.due_ == kNothing) return;
+  if (cpu.due_ != kNothing) [[unlikely]]
+    honour_due(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::honour_due(Cpu& cpu, bool may_switch) {
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
   if (may_switch) return preempt();
   M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
@@ -311,25 +316,24 @@ void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task) {
-  // True when its life is over and it has been retired: then the sink must have it.
+void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   const State state = task.stored_state();
-  if (state == State::finished) {
-    cpu.stale_.add();
-    return false;
-  }
+  if (state == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
+  if (state == State::blocked) return wake_private(cpu, task);
+  if (task.unborn_ == Task::Unborn::no || &task == cpu.current_) return;
   const Instant now = M::now();
-  if (state == State::blocked) {
-    cpu.wakes_.add();
-    make_ready(cpu, task, Enter::woken, now);
-    return false;
-  }
-  if (&task == cpu.current_ || task.has_run()) return false;
   charge(cpu, now);
   leave_for_good(cpu, task, now);
-  task.unborn_ = Task::Unborn::killed;
-  return retire(cpu, task);
+  if (!retire(cpu, task)) return;
+  if (may_switch && cpu.locked_ == 0) {
+    // On nobody's stack: no need to go to the idle task's.
+    lock(cpu);
+    give_to_sink(cpu, task);
+    unlock(cpu);
+  } else {
+    bury(cpu, task);
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -426,16 +430,7 @@ void Scheduler<M, P, kOptions>::kill_masked(Task& task, bool may_switch) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
   if (!may_touch(cpu, seen)) return post(cpu, task, seen, request::kill);
-  if (kill_private(cpu, task)) {
-    if (may_switch && cpu.locked_ == 0) {
-      // On nobody's stack: no need to go to the idle task's.
-      lock(cpu);
-      give_to_sink(cpu, task);
-      unlock(cpu);
-    } else {
-      bury(cpu, task);
-    }
-  }
+  kill_private(cpu, task, may_switch);
   honour(cpu, may_switch);
 }
 
@@ -495,12 +490,14 @@ void Scheduler<M, P, kOptions>::on_kick() {
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   // A mailbox gives its tasks youngest first; handled they are oldest first, which keeps the order
-  // of each poster. One call either turns a part of a line round or handles a task.
+  // of each poster. One call either turns a part of a line round or handles a task; both only for
+  // a wake that came alone, which is the shortest, and the one that somebody waits for.
   if (cpu.inbox_.empty() || !cpu.reversing_.empty()) {
     if (cpu.reversing_.empty()) cpu.reversing_ = cpu.mailbox_.take_all();
     if (cpu.reversing_.empty()) return false;
-    cpu.inbox_.push_front(*cpu.reversing_.pop_front());
-    if (!cpu.reversing_.empty()) {
+    Postable& youngest = *cpu.reversing_.pop_front();
+    cpu.inbox_.push_front(youngest);
+    if (!cpu.reversing_.empty() || youngest.ownership().pending() != request::wake) {
       for (int i = 1; i < kReversals && !cpu.reversing_.empty(); ++i) {
         cpu.inbox_.push_front(*cpu.reversing_.pop_front());
       }
@@ -529,7 +526,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if ((requests & request::kill) && kill_private(cpu, task)) bury(cpu, task);
+  if (requests & request::kill) kill_private(cpu, task, false);
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
@@ -618,50 +615,54 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   const uintptr_t low =
       (reinterpret_cast<uintptr_t>(stack.data()) + kAlignment - 1) & ~(kAlignment - 1);
   const uintptr_t high =
-      (reinterpret_cast<uintptr_t>(stack.data() + stack.size()) - sizeof(Start)) &
-      ~(kAlignment - 1);
+      reinterpret_cast<uintptr_t>(stack.data() + stack.size()) & ~(kAlignment - 1);
+  using Start = Task::Start;
   static_assert(alignof(Attributes) <= kAlignment);
-  if (stack.size() < 2 * M::kContextBytes + sizeof(Start) + 2 * kAlignment + sizeof(Attributes)) {
+  if (stack.size() < 2 * M::kContextBytes + sizeof(Start) + 2 * kAlignment + sizeof(Attributes))
+      [[unlikely]] {
     return std::unexpected(SpawnError::stack_too_small);
   }
 
-  // From here to `take` others may post, but their requests travel with the arrival.
-  const Ownership free = task.ownership(std::memory_order_acquire);
-  const Ownership mine(free.generation(), to, request::none);
-  if (!free.is_free() || !task.change(free, mine.with_pending(request::arrive))) {
+  const Ownership free = task.ownership();
+  if (!free.is_free() || !task.change(free, free.before_birth())) [[unlikely]] {
     return std::unexpected(SpawnError::already_spawned);
   }
-  Start* const start = reinterpret_cast<Start*>(high);
-  *start = {entry, argument};
   uintptr_t* const canary = reinterpret_cast<uintptr_t*>(low);
   *canary = low;
   task.begin_life(canary);
-  task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, start);
-
-  const Irq irq = M::mask();
-  Cpu& cpu = here();
-  if (cpu.number != to) {
-    ::new (task.arrival_attributes()) Attributes(attributes);
-    send(to, task);
-  } else if (!admit(cpu, task, attributes)) {
-    task.take(free.after_death().handed_back());
-    M::unmask(irq);
-    return std::unexpected(SpawnError::bad_attributes);
-  } else {
-    const Requests more = task.take(mine) & ~request::arrive;
-    if (more != request::none) [[unlikely]]
-      handle(cpu, task, more);
-    honour(cpu, irq == M::kUnmasked);
-  }
-  M::unmask(irq);
-  return {};
+  *task.start() = {entry, argument};
+  task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, &task);
+  return launch(to, task, attributes);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::begin(void* start) {
-  // A copy: the task may use its stack's first words for something else.
-  const Start here = *static_cast<const Start*>(start);
-  here.entry(here.argument);
+auto Scheduler<M, P, kOptions>::launch(CpuNumber to, Task& task, const Attributes& attributes)
+    -> std::expected<void, SpawnError> {
+  std::expected<void, SpawnError> result;
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  if (cpu.number != to) [[unlikely]] {
+    ::new (task.arrival_attributes()) Attributes(attributes);
+    task.be_born(to, request::arrive);
+    send(to, task);
+  } else if (!admit(cpu, task, attributes)) [[unlikely]] {
+    task.hand_back();
+    result = std::unexpected(SpawnError::bad_attributes);
+  } else {
+    task.be_born(to, request::none);
+    honour(cpu, irq == M::kUnmasked);
+  }
+  M::unmask(irq);
+  return result;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::begin(void* task) {
+  Task& self = *static_cast<Task*>(task);
+  self.unborn_ = Task::Unborn::no;
+  // A copy: the task may use all of its stack.
+  const typename Task::Start start = *self.start();
+  start.entry(start.argument);
   exit();
 }
 

@@ -104,8 +104,9 @@ class Task : public P::Entity, public Postable {
   /// Whether somebody has asked it to finish. For the task itself, from time to time.
   bool kill_requested() const { return killed_.load(std::memory_order_relaxed); }
 
-  /// Whether it reached the sink without a first turn: killed before, or `refused`. What its entry
-  /// would have done with the argument has not been done.
+  /// Whether its entry has not been called since it was spawned: it was killed before, or
+  /// `refused`, if the sink has it. What the entry would have done with the argument has not been
+  /// done.
   bool never_ran() const { return unborn_ != Unborn::no; }
 
   /// Whether its policy refused it on arrival at another CPU.
@@ -130,16 +131,22 @@ class Task : public P::Entity, public Postable {
 #pragma clang diagnostic pop
   }
 
-  // Why it had no turn, if its life is over and it had none.
-  enum class Unborn : uint8_t { no, killed, refused };
+  // Whether it has not come to call its entry, and the one reason for it that `yes` leaves out.
+  enum class Unborn : uint8_t { no, yes, refused };
+
+  // What the entry of a new task is called with.
+  struct Start {
+    hal::Entry entry;
+    void* argument;
+  };
 
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
 
   // Everything of an earlier life is forgotten.
   void begin_life(const uintptr_t* canary) {
-    permit_ = false;
-    unborn_ = Unborn::no;
     killed_.store(false, std::memory_order_relaxed);
+    permit_ = false;
+    unborn_ = Unborn::yes;
     canary_ = canary;
     run_.reset();
     runnable_.reset();
@@ -147,17 +154,12 @@ class Task : public P::Entity, public Postable {
     if constexpr (kLatency) latency_.histogram.reset();
   }
 
-  // Of a task that is ready and not current: whether it has been. It has lost the CPU then, and
-  // each way to lose it is counted.
-  bool has_run() const {
-    return (yields_.read() | parks_.read() | timeouts_.read() | preemptions_.read()) != 0;
+  // What a new task begins with waits on its own stack, above the canary, and so does what it is to
+  // be admitted with on another CPU: until its first turn there is no other use for either.
+  Start* start() const {
+    return reinterpret_cast<Start*>(reinterpret_cast<uintptr_t>(canary_) + kCanaryBytes);
   }
-
-  // What a task spawned on another CPU is to be admitted with waits on its own stack, above the
-  // canary: until it has arrived there is no other use for either.
-  std::byte* arrival_attributes() const {
-    return reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(canary_)) + kCanaryBytes;
-  }
+  std::byte* arrival_attributes() const { return reinterpret_cast<std::byte*>(start() + 1); }
   static constexpr size_t kCanaryBytes = 16;
 
   // The canary is the lowest word of the stack; while it is intact it holds its own address.
@@ -165,8 +167,8 @@ class Task : public P::Entity, public Postable {
 
   // Small things first: they fit behind the entity's last byte.
   std::atomic<State> state_{State::fresh};  // ready also while running
-  bool permit_ = false;                     // a wake that came before the park
   std::atomic<bool> killed_{false};
+  bool permit_ = false;  // a wake that came before the park
   Unborn unborn_ = Unborn::no;
   std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar

@@ -84,7 +84,7 @@ void post_to_all(Post post) {
   let_run();
 }
 
-/// The same, each on its own.
+/// The same, each on its own; those it makes due may have run when it returns or not.
 template <typename Post>
 void post_to_each(Post post) {
   for (S::Task& task : all()) {
@@ -94,7 +94,6 @@ void post_to_each(Post post) {
     Probe::become(cpus[0]);
     S::Machine::unmask(irq);
   }
-  let_run();
 }
 
 void wake_and_yield() {
@@ -170,28 +169,49 @@ void mail() {
   constexpr auto wake = [](S::Task& task) { S::wake(task); };
   constexpr auto retune = [](S::Task& task) { S::retune(task, {.priority = kLevel + 5}); };
   post_to_each(wake);
+  let_run();
   post_to_all(wake);
   post_to_each(retune);
+  let_run();
   post_to_all(retune);
   for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
+  for (const uint16_t priority : {uint16_t{255}, uint16_t{1}, kLevel}) {
+    // Of tasks that are ready: they leave a level, and enter another.
+    const S::NoPreempt guard;
+    for (S::Task& task : all()) S::wake(task);
+    post_to_each([=](S::Task& task) { S::retune(task, {.priority = priority}); });
+    for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
+    post_to_each([=](S::Task& task) { S::retune(task, {.priority = priority}); });
+  }
+  for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
+  let_run();
 }
 
 void lives() {
   for (const bool have_run : {true, false}) {
-    // Killed from here, killed by mail, and all at once.
-    for (int way = 0; way < 3; ++way) {
+    // Killed from here, by mail in two ways, and all at once.
+    for (int way = 0; way < 4; ++way) {
       if (have_run) let_run();
       ended = 0;
       if (way == 0) {
         for (S::Task& task : all()) S::kill(task);
       } else if (way == 1) {
         post_to_all([](S::Task& task) { S::kill(task); });
+      } else if (way == 2) {
+        const S::NoPreempt guard;
+        post_to_each([](S::Task& task) { S::kill(task); });
       } else {
         const S::NoPreempt guard;
         for (S::Task& task : all()) S::kill(task);
       }
       while (ended < count) S::park();
-      for (size_t i = 0; i < count; ++i) spawn(i);
+      if (have_run) {
+        for (size_t i = 0; i < count; ++i) spawn(i);
+      } else {
+        // Those above the conductor would run at once.
+        const S::NoPreempt guard;
+        for (size_t i = 0; i < count; ++i) spawn(i);
+      }
     }
   }
 }

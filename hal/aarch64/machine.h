@@ -122,10 +122,9 @@ class Machine {
   }
 
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
-    // The frame that `switch_stacks` loads: x19, x20, … x30.
+    // The frame that `switch_stacks` loads: x19, x20, … x30. What else is in it is zeroed by the
+    // first entry.
     auto* const frame = reinterpret_cast<uint64_t*>(stack.data() + stack.size()) - kSavedRegisters;
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < kSavedRegisters; ++i) frame[i] = 0;
     frame[0] = reinterpret_cast<uint64_t>(entry);
     frame[1] = reinterpret_cast<uint64_t>(argument);
     frame[11] = reinterpret_cast<uint64_t>(&baton_aarch64_first_entry);

@@ -45,7 +45,6 @@ class Machine {
   static constexpr uintptr_t kTimerBit = 1 << 5;
   static constexpr uintptr_t kSbiTime = 0x54494d45;
   static constexpr uintptr_t kSbiIpi = 0x735049;
-  static constexpr size_t kSavedRegisters = 13;
 
  public:
   struct Local : LocalBase {
@@ -101,10 +100,9 @@ class Machine {
   static void unmask(Irq irq) { asm volatile("csrs sstatus, %0" : : "rK"(irq.sie) : "memory"); }
 
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
-    // The frame that `switch_stacks` loads, just below the stack pointer.
+    // The frame that `switch_stacks` loads, just below the stack pointer. What else it loads is
+    // zeroed by the first entry.
     auto* const top = reinterpret_cast<uintptr_t*>(stack.data() + stack.size());
-#pragma clang loop unroll(full)
-    for (size_t i = 1; i <= kSavedRegisters; ++i) top[-static_cast<ptrdiff_t>(i)] = 0;
     top[-1] = reinterpret_cast<uintptr_t>(&baton_riscv64_first_entry);  // ra
     top[-3] = reinterpret_cast<uintptr_t>(entry);                       // s1
     top[-4] = reinterpret_cast<uintptr_t>(argument);                    // s2

@@ -127,13 +127,14 @@ class Machine {
 
   static Context make_context(std::span<std::byte> stack, Entry entry, void* argument) {
     // The frame that `baton_x86_64_switch` loads, the address it jumps to, and the return address
-    // of an entry that never returns: zero, which also ends a backtrace.
+    // of an entry that never returns: zero, which also ends a backtrace. What else is in it is
+    // zeroed by the first entry.
     auto* const frame =
         reinterpret_cast<uint64_t*>(stack.data() + stack.size()) - kSavedRegisters - 2;
-    for (size_t i = 0; i < kSavedRegisters + 2; ++i) frame[i] = 0;
     frame[kSavedRegisters - 2] = reinterpret_cast<uint64_t>(entry);     // rbx
     frame[kSavedRegisters - 3] = reinterpret_cast<uint64_t>(argument);  // r12
     frame[kSavedRegisters] = reinterpret_cast<uint64_t>(&baton_x86_64_first_entry);
+    frame[kSavedRegisters + 1] = 0;
     return {frame};
   }
 

@@ -64,7 +64,8 @@ class BasicFixedPriority {
   /// every level is to begin with. Takes effect from the next turn. For the owning CPU, masked, or
   /// before the scheduler starts.
   void set_slice(uint8_t level, Duration slice) {
-    levels_[level].slice = slice < forever ? slice : Duration{};
+    const bool bounded = slice != Duration{} && slice < forever;
+    levels_[level].saved = bounded ? forever.ticks - slice.ticks : 0;
     if (top_ != nullptr) update_turn();
   }
 
@@ -140,17 +141,19 @@ class BasicFixedPriority {
 
   struct Level {
     Queue queue;
-    Duration slice;  // zero: none
+    uint64_t saved = 0;  // by how much a slice here is shorter than `forever`: zero where it is not
+
+    Duration slice() const { return Duration{forever.ticks - saved}; }
   };
 
   static Instant end_of_slice(const Level& level, Instant now) {
-    return Instant{now.ticks + (level.slice == Duration{} ? forever : level.slice).ticks};
+    return Instant{now.ticks + level.slice().ticks};
   }
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {
     Level& level = levels_[entity.level_];
     const bool was_empty = level.queue.empty();
-    const Links links = (level.queue.*push)(entity);
+    if ((level.queue.*push)(entity) == Links::corrupt) return Links::corrupt;
     if (was_empty) {
       occupied_.insert(entity.level_);
       if (&level > top_) {  // null is below every level
@@ -160,7 +163,7 @@ class BasicFixedPriority {
     } else if (&level == top_) {
       update_turn();
     }
-    return links;
+    return Links::intact;
   }
 
   Links leave(Entity& entity) {
@@ -179,10 +182,7 @@ class BasicFixedPriority {
   }
 
   // After another level became the top, or the top's ring changed between one and more.
-  void update_turn() {
-    const bool bounded = top_->slice != Duration{} && !top_->queue.front_is_alone();
-    turn_ = bounded ? top_->slice : forever;
-  }
+  void update_turn() { turn_ = top_->queue.front_is_alone() ? forever : top_->slice(); }
 
   Links move(Entity& entity, uint8_t level, Links (Queue::*push)(Entity&)) {
     if (leave(entity) == Links::corrupt) return Links::corrupt;

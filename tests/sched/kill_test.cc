@@ -255,6 +255,45 @@ TEST(KillBeforeItRuns, IsNotAKillOfTheTaskThatIsCurrent) {
   EXPECT_FALSE(task.never_ran());
 }
 
+// Preempted before its first instruction it holds nothing either: what counts is whether its entry
+// has been called.
+TEST(KillBeforeItRuns, OfOneThatLostTheCpuOnItsWayToItsEntry) {
+  int ended = 0, only_asked = 0;
+  for (uint64_t when = 1; when < 100; ++when) {
+    K kernel({.call_cost = ticks(1)});
+    bool has_begun = false;
+    bool had_begun = false;
+    auto& task = kernel.make("task",
+                             [&] {
+                               has_begun = true;
+                               Sim::spend(ticks(100));
+                             },
+                             {.priority = 1});
+    auto& killer = kernel.make("killer",
+                               [&] {
+                                 had_begun = has_begun;
+                                 S::kill(task);
+                                 EXPECT_EQ(task.finishes, had_begun ? 0 : 1);
+                               },
+                               {.priority = 2});
+    bool was_current = false;
+    kernel.on_device = [&](uint32_t, auto&) {
+      was_current = &S::current() == &task;
+      if (was_current) kernel.spawn(killer);
+    };
+    kernel.world.raise_at(0, 1, at(when));
+    kernel.boot([&] { kernel.spawn(task); });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    if (!was_current) continue;
+    EXPECT_EQ(task.finishes, 1);
+    EXPECT_EQ(task.never_ran(), !had_begun);
+    EXPECT_EQ(has_begun, had_begun);
+    ++(had_begun ? only_asked : ended);
+  }
+  EXPECT_GT(ended, 0);
+  EXPECT_GT(only_asked, 0);
+}
+
 // ---- Two CPUs ----
 
 TEST(KillBeforeItRuns, ByMailFromAnotherCpu) {

@@ -129,6 +129,17 @@ TEST(Postable, IsFreeOnlyOnceItIsHandedBack) {
   EXPECT_EQ(item.ownership(), Ownership(1, kNoOwner, request::none));
 }
 
+TEST(Postable, TakesNoRequestBeforeItIsBorn) {
+  Postable item;
+  const Ownership free = item.ownership();
+  ASSERT_TRUE(item.change(free, free.before_birth()));
+  EXPECT_FALSE(item.ownership().is_free());
+  EXPECT_FALSE(item.ownership().is_alive());
+  EXPECT_FALSE(item.post(request::wake, free.generation()).is_alive());
+  item.be_born(3, request::arrive);
+  EXPECT_EQ(item.ownership(), Ownership(free.generation(), 3, request::arrive));
+}
+
 TEST(Postable, ChangesOnlyFromExactlyWhatWasExpected) {
   Item item;
   adopt(item, 1);
