@@ -175,13 +175,16 @@ void mail() {
   let_run();
   post_to_all(retune);
   for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
-  for (const uint16_t priority : {uint16_t{255}, uint16_t{1}, kLevel}) {
-    // Of tasks that are ready: they leave a level, and enter another.
-    const S::NoPreempt guard;
-    for (S::Task& task : all()) S::wake(task);
-    post_to_each([=](S::Task& task) { S::retune(task, {.priority = priority}); });
-    for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
-    post_to_each([=](S::Task& task) { S::retune(task, {.priority = priority}); });
+  // Of tasks that are ready: they leave a level, the last of them empties it, and enter another,
+  // which the first finds empty and the others do not.
+  constexpr uint16_t kLevels[] = {1, kLevel, kLevel + 1, 255};
+  for (const uint16_t from : kLevels) {
+    for (const uint16_t to : kLevels) {
+      const S::NoPreempt guard;
+      for (S::Task& task : all()) S::wake(task);
+      for (S::Task& task : all()) S::retune(task, {.priority = from});
+      post_to_each([=](S::Task& task) { S::retune(task, {.priority = to}); });
+    }
   }
   for (size_t i = 0; i < count; ++i) S::retune(tasks[i], {.priority = priority_of(i)});
   let_run();
