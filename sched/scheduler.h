@@ -273,8 +273,8 @@ class Scheduler : private Mechanism {
 
   /// Asks a task to finish: `kill_requested` becomes true, a `park` under way or to come returns
   /// `Woken::by_kill`. It ends when it calls `exit` or returns: nothing it holds is torn from it.
-  /// A ready task whose entry has not been called holds nothing, and ends at once: it never runs, and
-  /// the sink has it before this returns, if it is this CPU's and the caller a task without a
+  /// A ready task whose entry has not been called holds nothing, and ends at once: it never runs,
+  /// and the sink has it before this returns, if it is this CPU's and the caller a task without a
   /// guard; otherwise as soon as its CPU may switch.
   static void kill(Task& task) {
     const Irq irq = M::mask();
