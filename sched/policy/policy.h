@@ -27,6 +27,11 @@
 //                    of a runnable one:  charge;  dequeue(e, retuned);  attach(e, a);
 //                                        enqueue(e, retuned);  choose if it was current, else
 //                                        arrived(e)
+//     others wait for e, or no longer do, or their claims have changed:
+//                    of a blocked one:   [inherit(e, claim or none)]
+//                    of a runnable one:  charge;  dequeue(e, inherited);  [inherit(e, claim or
+//                                        none)];  enqueue(e, inherited);  choose if it was
+//                                        current, else arrived(e)
 //     exit:          charge;  dequeue(current, exited);  [detach(current)];  choose
 //     choose:        pick(): whom it names is current now; nobody: the CPU idles until somebody
 //                    arrives or `until` has come
@@ -67,10 +72,12 @@ using hal::never;
 
 /// Why an entity becomes runnable.
 enum class Enter : uint8_t {
-  created,     ///< first time since `attach`
-  woken,       ///< it was blocked
-  retuned,     ///< it was runnable all along; its attributes have just changed
-  moved,       ///< it was runnable all along, on another CPU or under another part of a composition
+  created,    ///< first time since `attach`
+  woken,      ///< it was blocked
+  retuned,    ///< it was runnable all along; its attributes have just changed
+  inherited,  ///< it was runnable all along; what it inherits has just changed: if its new rank has
+              ///< equals, it comes before them
+  moved,      ///< it was runnable all along, on another CPU or under another part of a composition
   dispatched,  ///< created or woken, and its own `place` said that it goes first
 };
 
@@ -83,10 +90,11 @@ enum class Pause : uint8_t {
 
 /// Why an entity is no longer runnable.
 enum class Leave : uint8_t {
-  blocked,  ///< it parked
-  exited,   ///< it finished; the next call for it, if any, is `attach`
-  retuned,  ///< it comes back at once, with other attributes
-  moved,    ///< it goes to another CPU, or under another part of a composition
+  blocked,    ///< it parked
+  exited,     ///< it finished; the next call for it, if any, is `attach`
+  retuned,    ///< it comes back at once, with other attributes
+  inherited,  ///< it comes back at once, and inherits something else
+  moved,      ///< it goes to another CPU, or under another part of a composition
 };
 
 /// What a policy found of the links it had to follow. On `corrupt` it has changed nothing, and the
@@ -215,6 +223,51 @@ concept YieldsTo = Policy<P> && requires(P& p, typename P::Entity& e, Instant no
 template <typename P>
 concept Detaches = Policy<P> && requires(P& p, Detached<typename P::Entity> e) {
   { p.detach(e) } -> std::same_as<void>;
+};
+
+/// A policy in whose terms a task can be helped by those that wait for it: priority inheritance,
+/// generalized (L. Sha, R. Rajkumar and J. Lehoczky, "Priority Inheritance Protocols", IEEE
+/// Transactions on Computers, 1990). Under a policy without it waiting helps nobody.
+///
+/// `Claim` is what an entity has that another can inherit: a priority, a deadline, a weight. Small:
+/// it is kept with each waiter.
+///
+/// claim(entity): what it counts for now, with all that it inherits. Changes only by `attach` and
+/// `inherit` while the entity is blocked.
+///
+/// join(a, b): what two claims amount to. Associative and commutative: the more urgent of the two,
+/// or their sum.
+///
+/// inherit(detached, claims): from now on the entity counts for what its own attributes give it,
+/// joined with `*claims`; for no more than that when `claims` is null. Replaces what was inherited
+/// before, outlives `attach`, ends with `detach` and with `enqueue(e, created)`. Refuses nothing.
+template <typename P>
+concept Inherits = Policy<P> && requires { requires std::copyable<typename P::Claim>; } &&
+                   requires { requires std::equality_comparable<typename P::Claim>; } &&
+                   requires(P& p, const P& constant, const typename P::Entity& e,
+                            Detached<typename P::Entity> d, const typename P::Claim& claim) {
+                     { constant.claim(e) } -> std::same_as<typename P::Claim>;
+                     { P::join(claim, claim) } -> std::same_as<typename P::Claim>;
+                     { p.inherit(d, &claim) } -> std::same_as<void>;
+                   };
+
+/// A policy that has an order in which tasks that wait for the same thing get it. Without it they
+/// do as they came.
+///
+/// precedes(a, b): an entity with claim `a` is served before one with claim `b`. A strict weak
+/// order. With it join(a, b) is the one that precedes, so the first of many claims is what all of
+/// them amount to.
+template <typename P>
+concept Ranks = Inherits<P> && requires(const typename P::Claim& claim) {
+  { P::precedes(claim, claim) } -> std::same_as<bool>;
+};
+
+/// A policy whose claims add up, such as weights.
+///
+/// without(sum, claim): what is left of a sum when a claim that went into it is taken back.
+template <typename P>
+concept AddsClaims = Inherits<P> && !Ranks<P> && requires(const typename P::Claim& claim) {
+  { P::without(claim, claim) } -> std::same_as<typename P::Claim>;
 };
 
 /// A policy that wants to know when the CPU itself comes and goes.
