@@ -32,18 +32,24 @@ using Requests = uint16_t;
 
 namespace request {
 inline constexpr Requests none = 0;
-inline constexpr Requests arrive = 1 << 0;  ///< take it over: the private fields are yours now
-inline constexpr Requests wake = 1 << 1;    ///< make it runnable, or let its next park pass
-inline constexpr Requests retune = 1 << 2;  ///< its attribute slot holds new ones
-inline constexpr Requests kill = 1 << 3;    ///< tell it to finish
+inline constexpr Requests arrive = 1 << 0;   ///< take it over: the private fields are yours now
+inline constexpr Requests wake = 1 << 1;     ///< make it runnable, or let its next park pass
+inline constexpr Requests retune = 1 << 2;   ///< its attribute slot holds new ones
+inline constexpr Requests kill = 1 << 3;     ///< tell it to finish
+inline constexpr Requests cancel = 1 << 4;   ///< end the wait under way
+inline constexpr Requests suspend = 1 << 5;  ///< its count of suspensions has changed
+inline constexpr Requests inherit = 1 << 6;  ///< what those that wait for it claim has changed
 }  // namespace request
 
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
 inline constexpr CpuNumber kNoOwner = 0xffff;
 
-/// Owner of a task whose life is over and that has not been handed back, or whose life is about to
-/// begin: nobody may change it but the CPU that does so.
+/// Owner of a task whose life is over and that has not been handed back: nobody may change it but
+/// the CPU that does so.
 inline constexpr CpuNumber kDead = 0xfffe;
+
+/// Owner of a task whose life is about to begin: the same.
+inline constexpr CpuNumber kUnborn = 0xfffd;
 
 /// One value of a task's word: generation (32 bits), owner (16), requests (16).
 class Ownership {
@@ -61,7 +67,7 @@ class Ownership {
   constexpr uint64_t word() const { return word_; }
 
   /// Whether some CPU owns it.
-  constexpr bool is_alive() const { return owner() < kDead; }
+  constexpr bool is_alive() const { return owner() < kUnborn; }
 
   /// Whether a new life may begin.
   constexpr bool is_free() const { return owner() == kNoOwner; }
@@ -78,7 +84,7 @@ class Ownership {
   constexpr Ownership after_death() const { return Ownership(generation() + 1, kDead, 0); }
 
   /// The same life, or the one to come, in nobody's hands but those of who makes it begin.
-  constexpr Ownership before_birth() const { return Ownership(generation(), kDead, 0); }
+  constexpr Ownership before_birth() const { return Ownership(generation(), kUnborn, 0); }
 
   /// The same, free for a new one.
   constexpr Ownership handed_back() const { return with_owner(kNoOwner); }

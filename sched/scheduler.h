@@ -17,12 +17,14 @@
 //     from                task   interrupt   boot (after start)   on misuse
 //     spawn, spawn_on      x         x              x             returns an error
 //     wake, kill, retune,  x         x              x             counted, or false
-//     adjust
+//     cancel_wait, suspend,
+//     resume, adjust
+//     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, ...
-//     yield(_to), park,    x                                      stops: machine's panic
-//     exit
-//     NoPreempt            x         x              x
+//     yield(_to), park(_until),                                   stops: machine's panic
+//     sleep_*, exit, join  x
+//     NoPreempt, Masked    x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
 //     start, run                                    (are the boot)
@@ -53,7 +55,10 @@
 #include "sched/mailbox.h"
 #include "sched/options.h"
 #include "sched/policy/policy.h"
+#include "sched/policy/ticket_lock.h"
 #include "sched/task.h"
+#include "sched/time/timer_queue.h"
+#include "sched/wait.h"
 
 namespace sched {
 
@@ -64,6 +69,21 @@ enum class SpawnError : uint8_t {
   bad_attributes,   ///< the policy refused them
   cpu_not_started,  ///< there is no such CPU, or `start` has not run on it
 };
+
+/// Why a join has no exit value to tell.
+enum class JoinError : uint8_t {
+  not_alive,  ///< that life has not begun, or its task has begun another one since
+  itself,     ///< a task cannot wait for its own end
+  never_ran,  ///< it was killed before it ran, or refused by its policy
+  timed_out,
+  cancelled,
+  killed,  ///< the caller
+};
+
+namespace sync::internal {
+template <typename S>
+class Owned;
+}  // namespace sync::internal
 
 namespace internal {
 
@@ -81,9 +101,14 @@ struct Charged<true> {
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
 template <hal::Machine M, Policy P, Options kOptions>
 class Scheduler : private Mechanism {
+  using Irq = typename M::Irq;
+
  public:
   using Machine = M;
+  using Policy = P;
   using Attributes = typename P::Attributes;
+  /// What a task has that another can inherit.
+  using Claim = typename internal::ClaimOf<P>::Type;
   using Task = sched::Task<P, typename M::Context, kOptions.latency>;
   /// Takes a task whose life is over, once off its stack: both are the kernel's again, to poison,
   /// free, or spawn anew, from here on and not before. Called once for each life that a spawn
@@ -92,6 +117,13 @@ class Scheduler : private Mechanism {
   /// that never ran: a task that does so needs room for it. Tasks that were killed before they ran
   /// or refused on arrival at another CPU come here too: `never_ran()`, `refused()`.
   using Sink = void (*)(Task& finished);
+
+  /// One life of a task: tells it from those before and after, which the task alone does not.
+  struct Life {
+    Task* task;
+    uint32_t generation;
+    friend bool operator==(const Life&, const Life&) = default;
+  };
 
   /// What one CPU has used.
   struct CpuUsage {
@@ -105,6 +137,16 @@ class Scheduler : private Mechanism {
     /// refused.
     uint64_t stale = 0;
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
+  };
+
+  /// Who waits for whom: the lock under which that changes wherever what is waited for has an
+  /// owner. One for all CPUs, for a chain of waits may lead anywhere; taken only when somebody must
+  /// wait.
+  struct [[clang::capability("mutex")]] Graph {
+    TicketLock lock;
+    // Brings what a task inherits up to date, in its owner's hands: set by the first that waits, so
+    // that a kernel in which nobody does need not contain it.
+    void (*settle)(Task& task) = nullptr;
   };
 
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
@@ -131,7 +173,7 @@ class Scheduler : private Mechanism {
     // armed for; `kLocked` from the beginning of a guard or an interrupt until the slow path has
     // seen that it is over. One compare for both.
     Instant floor_ = never;
-    Instant armed_ = never;        // what the timer is set to: at most `until_`
+    Instant armed_ = never;        // what the timer is set to: at most `until_` and `expiry_`
     uint16_t locked_ = 0;          // guards alive + kInInterrupt for each interrupt under way
     int8_t due_ = kNothing;        // a set of `Due`
     uint32_t privately_mine_ = 0;  // for `is_private_to`
@@ -152,8 +194,14 @@ class Scheduler : private Mechanism {
     Instant started_;
     [[no_unique_address]] internal::Charged<Charges<P>> charged_;
     uintptr_t idle_canary_ = 0;
+    Instant expiry_ = never;  // when the first timer of `timers_` is due
+    // What follows then; null while no timer was ever armed, so that a kernel without timers does
+    // not contain it.
+    void (*expire_)(Cpu&, Instant) = nullptr;
+    Graph graph_;  // the first CPU's counts
     [[no_unique_address]] internal::TaskLatency<kOptions.latency> latency_;
     Task idle_{"idle"};
+    TimerQueue timers_;
     P policy_;  // last: it may be large, and the fields above are reached by short offsets
   };
 
@@ -181,6 +229,60 @@ class Scheduler : private Mechanism {
     }
     NoPreempt(const NoPreempt&) = delete;
     NoPreempt& operator=(const NoPreempt&) = delete;
+  };
+
+  /// Interrupts are masked while it lives, in a task or an interrupt. The mechanism as primitives
+  /// see it (sched/wait.h): what a wake makes due happens in `wake` in a task without a guard.
+  class Masked {
+   public:
+    Masked() : irq_(M::mask()) {}
+    ~Masked() { M::unmask(irq_); }
+    Masked(const Masked&) = delete;
+    Masked& operator=(const Masked&) = delete;
+
+    /// The current task. Not the idle task's or an interrupt's business.
+    Task& self() const { return *here().current_; }
+
+    /// As `Scheduler::wake`. Of a task that is about to return from a wait, which it has left
+    /// before, it is a wake too many and does no harm.
+    void wake(Task& task) const { wake_masked(task, irq_); }
+
+    /// The same, where what a task inherits may just have changed: the switch is for both.
+    void wake_and_settle(Task& task) const {
+      request_masked(present(task), request::wake, irq_ == M::kUnmasked);
+    }
+
+    /// The switch for what has changed before.
+    void settle() const { honour(here(), irq_ == M::kUnmasked); }
+
+    /// Stops if a task could not block here: in an interrupt, masked by the kernel, or where a
+    /// guard forbids rescheduling.
+    void require_task() const {
+      require_unlocked(here());
+      if (irq_ != M::kUnmasked) stop("waiting with interrupts masked", self());
+    }
+
+    /// Parks until `wait` is served, and until `until` at the latest; `never`: no limit. If `wait`
+    /// was not served, it is closed, and the answer says why. `deaf`: through cancel and kill.
+    [[gnu::noinline]] Woken park(internal::Wait& wait, Instant until, bool deaf = false) const;
+
+    /// What `Waiting` does at its two ends.
+    void begin_wait(internal::Wait& wait) const {
+      Task& task = self();
+      wait.bonds = task.bonds();
+      task.bonds_ = reinterpret_cast<uintptr_t>(&wait) | 1;
+    }
+    static void end_wait(Task& task, internal::Wait& wait) {
+      task.bonds_ = reinterpret_cast<uintptr_t>(wait.bonds);
+    }
+
+    /// A rule was broken, by this task.
+    [[noreturn]] static void stop(const char* rule, const Task& task) {
+      Scheduler::stop(rule, task);
+    }
+
+   private:
+    const Irq irq_;
   };
 
   /// An interrupt under way. Construct it first in `baton_interrupt`, call `leave` last.
@@ -255,13 +357,43 @@ class Scheduler : private Mechanism {
   static Woken park() {
     enter_task("park with interrupts masked");
     Task& self = *here().current_;
-    park_masked();
+    park_masked(self);
     M::unmask(M::kUnmasked);
-    return self.kill_requested() ? Woken::by_kill : Woken::by_wake;
+    return self.take_reason();
   }
 
-  /// Ends this task. Its memory and stack reach the sink.
-  [[noreturn]] static void exit();
+  /// The same, until `when` at the latest. What has passed is no wait: it looks for a wake and
+  /// returns. `never`: no limit.
+  static Woken park_until(Instant when);
+
+  /// Sleeps until `when`, whoever wakes it: what was waked meanwhile passes the next `park`.
+  /// `timed_out` unless it was cancelled or killed; at once when `when` has passed.
+  static Waited sleep_until(Instant when);
+  static Waited sleep_for(Duration length) { return sleep_until(M::now() + length); }
+
+  /// Ends this task. What it still is bound to is abandoned, its exit value goes to whoever joins
+  /// it, its memory and stack to the sink. Returning from the entry is an exit with zero.
+  [[noreturn]] static void exit(uint64_t value = 0);
+
+  /// Waits until the task of this life has ended, and is off its stack. Its exit value; also later,
+  /// until the task is spawned anew. Any number of tasks may wait for one. (Nobody needs to:
+  /// a task is its kernel's again whether or not it was joined.)
+  static std::expected<uint64_t, JoinError> join(Life life, Instant until = never);
+  static std::expected<uint64_t, JoinError> join(Task& task, Instant until = never) {
+    return join(life(task), until);
+  }
+
+  /// The life that `task` is in, or was in last.
+  static Life life(Task& task) {
+    const Ownership seen = task.ownership();
+    return {&task,
+            seen.is_alive() || seen.generation() == 0 ? seen.generation() : seen.generation() - 1};
+  }
+
+  /// Has `bond.abandon` called when the current task exits; after `unbind` no longer. A bond
+  /// belongs to one task at a time.
+  static void bind(Bond& bond);
+  static void unbind(Bond& bond);
 
   /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
   /// ignored and counted. Everything the caller stored before is visible to the task after.
@@ -271,16 +403,33 @@ class Scheduler : private Mechanism {
     M::unmask(irq);
   }
 
+  /// The same, if `life` is not over.
+  static void wake(Life life) { request(life, request::wake); }
+
+  /// Ends the wait of a blocked task: it returns `Woken::by_cancel`, or its primitive's word for
+  /// it. Nothing, if it does not wait, or by `Mutex::lock`, which cannot be left without the mutex.
+  static void cancel_wait(Task& task) { request(present(task), request::cancel); }
+  static void cancel_wait(Life life) { request(life, request::cancel); }
+
+  /// Keeps a task from running until `resume` has been called as often as this; a wait of its goes
+  /// on, ends and times out as ever. The caller itself stops before this returns, if it may be
+  /// switched from. False: it is not alive, or suspended 255 times.
+  static bool suspend(Task& task);
+
+  /// Takes back one `suspend`. False: there is none.
+  static bool resume(Task& task);
+
   /// Asks a task to finish: `kill_requested` becomes true, a `park` under way or to come returns
-  /// `Woken::by_kill`. It ends when it calls `exit` or returns: nothing it holds is torn from it.
-  /// A ready task whose entry has not been called holds nothing, and ends at once: it never runs,
-  /// and the sink has it before this returns, if it is this CPU's and the caller a task without a
-  /// guard; otherwise as soon as its CPU may switch.
+  /// `Woken::by_kill`; what had it suspended is forgotten. It ends when it calls `exit` or returns:
+  /// nothing it holds is torn from it. A ready task whose entry has not been called holds nothing,
+  /// and ends at once: it never runs, and the sink has it before this returns, if it is this CPU's
+  /// and the caller a task without a guard; otherwise as soon as its CPU may switch.
   static void kill(Task& task) {
     const Irq irq = M::mask();
-    kill_masked(task, irq == M::kUnmasked);
+    kill_masked(present(task), irq == M::kUnmasked);
     M::unmask(irq);
   }
+  static void kill(Life life);
 
   /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
   /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
@@ -298,6 +447,23 @@ class Scheduler : private Mechanism {
 
   /// The attributes that `task` has. For its owner.
   static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
+
+  /// What `task` counts for, with what it inherits. For its owner, masked.
+  static Claim claim(const Task& task)
+    requires Inherits<P>
+  {
+    return here().policy_.claim(task);
+  }
+
+  /// Has `timer.fire` called on this CPU once `when` has come, in the interrupt: exactly then, or
+  /// at a convenient instant up to `slack` later. Also of a timer that is armed, or fires right
+  /// now. Past instants are due at once, `never` does not come. O(1). False, and nothing changes:
+  /// the timer is armed on another CPU.
+  static bool arm(Timer& timer, Instant when, Duration slack = {});
+
+  /// Whether it was in time: the timer was armed and will not fire. If not, it has fired: `fire`
+  /// has returned, unless it is what calls this. False also of a timer of another CPU. O(1).
+  static bool cancel(Timer& timer);
 
   /// Changes the policy of this CPU between two turns: `change(policy, now)` is called masked, with
   /// everything charged and nobody current, and the policy is asked anew after it. For what a
@@ -357,7 +523,8 @@ class Scheduler : private Mechanism {
   static void preempt();
 
  private:
-  using Irq = typename M::Irq;
+  template <typename>
+  friend class sync::internal::Owned;
 
   // Why the policy must be asked although no task has stopped by itself; a set. That somebody came
   // is no reason while the idle task runs: it looks by itself before it waits.
@@ -428,14 +595,24 @@ class Scheduler : private Mechanism {
 
   [[gnu::noinline]] static void yield_masked();
   [[gnu::noinline, clang::minsize]] static void yield_to_masked(Task& target);
-  [[gnu::noinline]] static void park_masked();
+  [[gnu::noinline]] static void park_masked(Task& self);
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
-  [[gnu::noinline, clang::minsize]] static void request_masked(Task& task, Requests requests,
+  [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
                                                                bool may_switch);
-  [[gnu::noinline]] static void kill_masked(Task& task, bool may_switch);
+  [[gnu::noinline, clang::minsize]] static void request(Life life, Requests requests);
+  [[gnu::noinline]] static void kill_masked(Life life, bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
                                                               const Attributes& attributes);
+
+  // The life that `task` is in, if it is alive.
+  static Life present(Task& task) { return {&task, task.ownership().generation()}; }
+
+  // Whether that life is over, and no other one has begun.
+  static bool is_dead(Ownership seen, Life life) {
+    return (seen.owner() == kDead || seen.owner() == kNoOwner) &&
+           seen.generation() == life.generation + 1;
+  }
 
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
@@ -443,7 +620,10 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
+  [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
   static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
@@ -468,6 +648,9 @@ class Scheduler : private Mechanism {
   static void charge(Cpu& cpu, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
   static void arm(Cpu& cpu, Instant when);
+  [[gnu::noinline, clang::minsize]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
+  static bool cancel_masked(Cpu& cpu, Timer& timer);
+  static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);
   [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
@@ -477,6 +660,10 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
   [[gnu::noinline]] static void give_to_sink(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void tell_joiner(Cpu& cpu, internal::Joiner*& joiners,
+                                                            uint64_t value, bool never_ran);
+  [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
+  static Woken park_timed(Task& self, Instant when);
   [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
                                                                   const Attributes& attributes);
   [[noreturn]] static void begin(void* task);

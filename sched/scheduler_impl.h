@@ -130,12 +130,15 @@ void Scheduler<M, P, kOptions>::yield_to_masked(Task& target) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::park_masked() {
+void Scheduler<M, P, kOptions>::park_masked(Task& self) {
   Cpu& cpu = here();
   require_unlocked(cpu);
-  Task& self = *cpu.current_;
-  if (self.permit_ || self.kill_requested()) {
+  if (self.permit_) {
     self.permit_ = false;
+    return;
+  }
+  if (self.kill_requested() && !self.is_deaf_) {
+    self.woken_ = Woken::by_kill;
     return;
   }
   const Instant now = M::now();
@@ -150,11 +153,14 @@ void Scheduler<M, P, kOptions>::park_masked() {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::exit() {
+void Scheduler<M, P, kOptions>::exit(uint64_t value) {
   enter_task("exit with interrupts masked");
+  require_unlocked(here());
+  Task& self = *here().current_;
+  if (self.bonds_ != 0) [[unlikely]]
+    abandon_bonds(self);
   Cpu& cpu = here();
-  require_unlocked(cpu);
-  Task& self = *cpu.current_;
+  self.bonds_ = value;
   const Instant now = M::now();
   charge(cpu, now);
   leave_for_good(cpu, self, now);
@@ -164,6 +170,40 @@ void Scheduler<M, P, kOptions>::exit() {
   lock(cpu);
   switch_between(cpu, self, cpu.idle_, cpu.until_, now);
   stop("a finished task runs", self);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::abandon_bonds(Task& self) {
+  while (Bond* const bond = self.bonds()) {
+    self.bonds_ = reinterpret_cast<uintptr_t>(bond->next);
+    M::unmask(M::kUnmasked);
+    bond->abandon(*bond);
+    M::mask();
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::bind(Bond& bond) {
+  const Irq irq = M::mask();
+  Task& self = *here().current_;
+  bond.next = self.bonds();
+  self.bonds_ = reinterpret_cast<uintptr_t>(&bond);
+  M::unmask(irq);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::unbind(Bond& bond) {
+  const Irq irq = M::mask();
+  Task& self = *here().current_;
+  if (self.bonds() == &bond) [[likely]] {
+    self.bonds_ = reinterpret_cast<uintptr_t>(bond.next);
+  } else {
+    Bond* before = self.bonds();
+    while (before != nullptr && before->next != &bond) before = before->next;
+    if (before == nullptr) stop("a bond that the task does not have", self);
+    before->next = bond.next;
+  }
+  M::unmask(irq);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -252,11 +292,125 @@ void Scheduler<M, P, kOptions>::release_masked(bool may_switch) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::on_timer() {
   Cpu& cpu = here();
-  if (M::now() >= cpu.until_) {
+  const Instant now = M::now();
+  if (now >= cpu.until_) {
     cpu.until_ = never;
     cpu.due_ |= kTimeout;
   }
-  arm(cpu, cpu.until_);
+  if (now >= cpu.expiry_) cpu.expire_(cpu, now);
+  arm(cpu, cpu.until_ < cpu.expiry_ ? cpu.until_ : cpu.expiry_);
+}
+
+// ---- Timers ---------------------------------------------------------------------------------
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::expire(Cpu& cpu, Instant now) {
+  // One step an interrupt: what is due besides has its own, at once. So the time masked is the same
+  // however much is due.
+  if (Timer* const due = cpu.timers_.expire(now).due; due != nullptr) due->fire()(*due);
+  cpu.expiry_ = cpu.timers_.next();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::arm_masked(Cpu& cpu, Timer& timer, Instant when) {
+  cpu.expire_ = &expire;
+  cpu.timers_.arm(timer, when);
+  cpu.expiry_ = cpu.timers_.next();
+  if (cpu.expiry_ < cpu.armed_) arm(cpu, cpu.expiry_);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
+  const bool in_time = cpu.timers_.cancel(timer);
+  cpu.expiry_ = cpu.timers_.next();
+  return in_time;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::arm(Timer& timer, Instant when, Duration slack) {
+  if (slack != Duration{}) when = coalesced(when, slack);
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  const bool mine = !timer.armed() || cpu.timers_.holds(timer);
+  if (mine) arm_masked(cpu, timer, when);
+  M::unmask(irq);
+  return mine;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancel(Timer& timer) {
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  const bool in_time = cpu.timers_.holds(timer) && cancel_masked(cpu, timer);
+  M::unmask(irq);
+  return in_time;
+}
+
+namespace internal {
+
+// Ends a task's wait when its time has come. On the stack of that task, while it waits.
+template <typename Task>
+struct WaitTimer : Timer {
+  WaitTimer(Task& task, Fire fire) : Timer(fire), task(task) {}
+  Task& task;
+};
+
+}  // namespace internal
+
+template <hal::Machine M, Policy P, Options kOptions>
+Woken Scheduler<M, P, kOptions>::park_timed(Task& self, Instant when) {
+  if (when == never) {
+    park_masked(self);
+    return self.take_reason();
+  }
+  if (when <= M::now() && !self.permit_) return Woken::by_timeout;
+  internal::WaitTimer<Task> timer(self, [](Timer& expired) {
+    end_wait(here(), static_cast<internal::WaitTimer<Task>&>(expired).task, Woken::by_timeout);
+  });
+  arm_masked(here(), timer, when);
+  park_masked(self);
+  cancel_masked(here(), timer);
+  return self.take_reason();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+Woken Scheduler<M, P, kOptions>::park_until(Instant when) {
+  enter_task("park with interrupts masked");
+  require_unlocked(here());
+  const Woken reason = park_timed(*here().current_, when);
+  M::unmask(M::kUnmasked);
+  return reason;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+Waited Scheduler<M, P, kOptions>::sleep_until(Instant when) {
+  enter_task("sleep with interrupts masked");
+  require_unlocked(here());
+  Task& self = *here().current_;
+  // Wakes are kept for whoever waits for them.
+  bool permit = self.permit_;
+  self.permit_ = false;
+  Woken reason;
+  while ((reason = park_timed(self, when)) == Woken::by_wake) permit = true;
+  self.permit_ = permit;
+  M::unmask(M::kUnmasked);
+  return waited(reason);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant until,
+                                              bool deaf) const {
+  Task& task = self();
+  require_task();
+  task.is_deaf_ = deaf;
+  Woken reason;
+  do {
+    reason = park_timed(task, until);
+    // Otherwise a wake that was not meant for this wait.
+  } while (reason == Woken::by_wake ? !wait.is_served() : false);
+  if (reason != Woken::by_wake && !wait.close()) reason = Woken::by_wake;
+  task.is_deaf_ = false;
+  return reason;
 }
 
 // ---- One task of this CPU -------------------------------------------------------------------
@@ -307,21 +461,102 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
+  const State state = task.stored_state();
+  if (state != State::blocked && state != State::suspended_blocked) return;
+  task.woken_ = reason;
+  cpu.wakes_.add();
+  if (state == State::suspended_blocked) return set_state(task, State::suspended);
+  make_ready(cpu, task, Enter::woken, M::now());
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
   switch (task.stored_state()) {
-    case State::blocked: cpu.wakes_.add(); return make_ready(cpu, task, Enter::woken, M::now());
-    case State::ready: task.permit_ = true; return;
+    case State::blocked:
+    case State::suspended_blocked: return end_wait(cpu, task, Woken::by_wake);
+    case State::ready:
+    case State::suspended: task.permit_ = true; return;
     default: return cpu.stale_.add();
   }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
+  const bool wanted = task.suspensions_.load(std::memory_order_relaxed) != 0;
+  switch (task.stored_state()) {
+    case State::ready: {
+      if (!wanted) return;
+      const Instant now = M::now();
+      charge(cpu, now);
+      set_state(task, State::suspended);
+      require(cpu.policy_.dequeue(task, Leave::blocked, now), task);
+      task.runnable_.stop(now);
+      // It is neither current any more nor queued: as little to be put back as one that is.
+      if (&task == cpu.current_) cpu.due_ |= kRequeued;
+      return;
+    }
+    case State::blocked:
+      if (wanted) set_state(task, State::suspended_blocked);
+      return;
+    case State::suspended:
+      if (!wanted) make_ready(cpu, task, Enter::woken, M::now());
+      return;
+    case State::suspended_blocked:
+      if (!wanted) set_state(task, State::blocked);
+      return;
+    default: return;
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::suspend(Task& task) {
+  const Life now = present(task);
+  if (!task.ownership().is_alive()) return false;
+  uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
+  do {
+    if (count == UINT8_MAX) return false;
+  } while (!task.suspensions_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed));
+  request(now, request::suspend);
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::resume(Task& task) {
+  const Life now = present(task);
+  uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
+  do {
+    if (count == 0) return false;
+  } while (!task.suspensions_.compare_exchange_weak(count, count - 1, std::memory_order_relaxed));
+  request(now, request::suspend);
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claims) {
+  if constexpr (Inherits<P>) {
+    if (claims == nullptr && !task.inherits_) return;
+    task.inherits_ = claims != nullptr;
+    const Detached<typename P::Entity> entity = detached(static_cast<P::Entity&>(task));
+    if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
+    const Instant now = M::now();
+    charge(cpu, now);
+    require(cpu.policy_.dequeue(task, Leave::inherited, now), task);
+    cpu.policy_.inherit(entity, claims);
+    queue(cpu, task, Enter::inherited, now);
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
-  const State state = task.stored_state();
-  if (state == State::finished) return cpu.stale_.add();
+  if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
-  if (state == State::blocked) return wake_private(cpu, task);
-  if (task.unborn_ == Task::Unborn::no || &task == cpu.current_) return;
+  if (task.suspensions_.exchange(0, std::memory_order_relaxed) != 0) settle_suspension(cpu, task);
+  if (task.stored_state() == State::blocked) {
+    if (!task.is_deaf_) end_wait(cpu, task, Woken::by_kill);
+    return;
+  }
+  if (task.unborn_ == internal::TaskBits::Unborn::no || &task == cpu.current_) return;
   const Instant now = M::now();
   charge(cpu, now);
   leave_for_good(cpu, task, now);
@@ -344,15 +579,20 @@ void Scheduler<M, P, kOptions>::bury(Cpu& cpu, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attributes& attributes) {
-  if (task.stored_state() == State::finished) return false;
-  if (task.stored_state() != State::ready) {
-    return cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
-  }
+  const State state = task.stored_state();
+  if (state == State::finished) return false;
   const Instant now = M::now();
-  charge(cpu, now);
-  require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
+  if (state == State::ready) {
+    charge(cpu, now);
+    require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
+  }
   const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
-  queue(cpu, task, Enter::retuned, now);
+  if (state == State::ready) queue(cpu, task, Enter::retuned, now);
+  if constexpr (Inherits<P>) {
+    if (task.is_waiting() && task.wait().claim_changed != nullptr) {
+      task.wait().claim_changed(task.wait());
+    }
+  }
   return admitted;
 }
 
@@ -392,7 +632,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   Cpu& cpu = here();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
-    return request_masked(task, request::wake, irq == M::kUnmasked);
+    return request_masked(present(task), request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
   charge(cpu, now);
@@ -417,21 +657,41 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::request_masked(Task& task, Requests requests, bool may_switch) {
+void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, bool may_switch) {
   Cpu& cpu = here();
+  Task& task = *life.task;
   const Ownership seen = task.ownership();
-  if (!may_touch(cpu, seen)) return post(cpu, task, seen, requests);
+  if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
+    return post(cpu, task, Ownership(life.generation, seen.owner(), 0), requests);
+  }
   handle(cpu, task, requests);
   honour(cpu, may_switch);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::kill_masked(Task& task, bool may_switch) {
+void Scheduler<M, P, kOptions>::request(Life life, Requests requests) {
+  const Irq irq = M::mask();
+  request_masked(life, requests, irq == M::kUnmasked);
+  M::unmask(irq);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::kill_masked(Life life, bool may_switch) {
   Cpu& cpu = here();
+  Task& task = *life.task;
   const Ownership seen = task.ownership();
-  if (!may_touch(cpu, seen)) return post(cpu, task, seen, request::kill);
+  if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
+    return post(cpu, task, Ownership(life.generation, seen.owner(), 0), request::kill);
+  }
   kill_private(cpu, task, may_switch);
   honour(cpu, may_switch);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::kill(Life life) {
+  const Irq irq = M::mask();
+  kill_masked(life, irq == M::kUnmasked);
+  M::unmask(irq);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -519,13 +779,16 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
   if (requests & request::arrive) {
     if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
-      task.unborn_ = Task::Unborn::refused;
+      task.unborn_ = internal::TaskBits::Unborn::refused;
       task.state_.store(State::finished, std::memory_order_relaxed);
       if (retire(cpu, task)) bury(cpu, task);
       return;
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
+  if (requests & request::cancel && !task.is_deaf_) end_wait(cpu, task, Woken::by_cancel);
+  if (requests & request::suspend) settle_suspension(cpu, task);
+  if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
   if (requests & request::kill) kill_private(cpu, task, false);
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
@@ -569,7 +832,9 @@ void Scheduler<M, P, kOptions>::run() {
         cpu.due_ = kNothing;  // left by whoever ran last, if the kick for it is late
       } else {
         cpu.until_ = until;
-        if (cpu.armed_ != until) arm(cpu, until);  // exactly: no early interrupt
+        // Exactly: no early interrupt.
+        const Instant next = until < cpu.expiry_ ? until : cpu.expiry_;
+        if (cpu.armed_ != next) arm(cpu, next);
         M::wait();
       }
     }
@@ -593,10 +858,88 @@ void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
+  internal::Joiner* joiners = nullptr;
+  {
+    TicketGuard guard(cpu.cpus_->graph_.lock);
+    if (task.joiners_ != nullptr) [[unlikely]] {
+      joiners = task.joiners_;
+      joiners->link = &joiners;
+    }
+    task.joiners_ = internal::Joiner::closed();
+  }
+  const uint64_t value = task.bonds_;
+  const bool never_ran = task.never_ran();
   M::unmask(M::kUnmasked);
   task.hand_back();  // last of all: what an interrupt does to it before is still too early
   cpu.sink_(task);
   M::mask();
+  while (joiners != nullptr) [[unlikely]]
+    tell_joiner(cpu, joiners, value, never_ran);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
+                                            bool never_ran) {
+  // One at a time. Who gives up meanwhile takes itself out.
+  TicketLock& lock = cpu.cpus_->graph_.lock;
+  Task* served = nullptr;
+  lock.lock();
+  if (internal::Joiner* const joiner = joiners; joiner != nullptr) {
+    joiner->leave();
+    if (joiner->wait.begin_to_serve()) {
+      served = static_cast<Task*>(&joiner->task);
+      joiner->value = value;
+      joiner->never_ran = never_ran;
+      joiner->wait.serve(joiner);
+    }
+  }
+  lock.unlock();
+  if (served != nullptr) request_masked(present(*served), request::wake, false);
+  M::unmask(M::kUnmasked);
+  M::mask();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
+    -> std::expected<uint64_t, JoinError> {
+  Masked masked;
+  Task& task = *life.task;
+  if (&task == &masked.self()) return std::unexpected(JoinError::itself);
+  TicketLock& lock = here().cpus_->graph_.lock;
+  internal::Wait wait;
+  internal::Joiner joiner(wait, masked.self());
+  {
+    TicketGuard guard(lock);
+    const Ownership seen = task.ownership(std::memory_order_acquire);
+    const bool is_alive = seen.is_alive() && seen.generation() == life.generation;
+    const bool is_over = is_dead(seen, life);
+    if (!is_alive && !(is_over && task.joiners_ != internal::Joiner::closed())) {
+      const uint64_t value = task.bonds_;
+      const bool never_ran = task.never_ran();
+      // Only if nobody has begun another life meanwhile.
+      if (!is_over || !is_dead(task.ownership(std::memory_order_acquire), life)) {
+        return std::unexpected(JoinError::not_alive);
+      }
+      if (never_ran) return std::unexpected(JoinError::never_ran);
+      return value;
+    }
+    joiner.enter(task.joiners_);
+  }
+  masked.begin_wait(wait);
+  const Woken reason = masked.park(wait, until);
+  Masked::end_wait(masked.self(), wait);
+  if (reason != Woken::by_wake) {
+    TicketGuard guard(lock);
+    joiner.leave();
+  }
+  switch (reason) {
+    case Woken::by_wake:
+      if (joiner.never_ran) return std::unexpected(JoinError::never_ran);
+      return joiner.value;
+    case Woken::by_timeout: return std::unexpected(JoinError::timed_out);
+    case Woken::by_cancel: return std::unexpected(JoinError::cancelled);
+    case Woken::by_kill: return std::unexpected(JoinError::killed);
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -659,7 +1002,7 @@ auto Scheduler<M, P, kOptions>::launch(CpuNumber to, Task& task, const Attribute
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::begin(void* task) {
   Task& self = *static_cast<Task*>(task);
-  self.unborn_ = Task::Unborn::no;
+  self.unborn_ = internal::TaskBits::Unborn::no;
   // A copy: the task may use all of its stack.
   const typename Task::Start start = *self.start();
   start.entry(start.argument);

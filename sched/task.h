@@ -18,35 +18,53 @@ namespace sched {
 
 /// Where a task is in its life.
 ///
-///     from \ to   fresh  ready   running   blocked  finished
-///     fresh         ·    spawn      ·         ·         ·
-///     ready         ·      ·    is picked     ·       kill
-///     running       ·   loses the   ·       park      exit
-///                          CPU
-///     blocked       ·     wake      ·         ·         ·
-///     finished      ·     spawn     ·         ·         ·
+///     from \ to           fresh  ready   running   blocked  suspended  suspended_blocked  finished
+///     fresh                 ·    spawn      ·         ·         ·             ·              ·
+///     ready                 ·      ·    is picked     ·      suspend          ·            kill
+///     running               ·   loses the   ·       park     suspend          ·            exit
+///                                  CPU
+///     blocked               ·     wake      ·         ·         ·          suspend           ·
+///     suspended             ·    resume     ·         ·         ·             ·              ·
+///     suspended_blocked     ·      ·        ·      resume     wake            ·              ·
+///     finished              ·     spawn     ·         ·         ·             ·              ·
 ///
-/// Whatever is not in the table stops a debug build with a diagnosis. Between ready and running
-/// nothing is stored: the running task is the one that its CPU calls current. A kill ends only
-/// what has never been running.
-enum class State : uint8_t { blocked, ready, running, finished, fresh };
+/// `wake` stands for whatever ends a wait: a wake, a timeout, a cancel, a kill. Whatever is not in
+/// the table stops a debug build with a diagnosis. Between ready and running nothing is stored: the
+/// running task is the one that its CPU calls current. A kill ends only what has never been
+/// running.
+enum class State : uint8_t {
+  blocked,
+  ready,
+  running,
+  finished,
+  fresh,
+  suspended,          ///< it would be ready
+  suspended_blocked,  ///< it waits, and will not run when the wait is over
+};
 
 /// The table above.
 constexpr bool is_legal(State from, State to) {
   switch (from) {
     case State::fresh: return to == State::ready;
-    case State::ready: return to == State::running || to == State::finished;
-    case State::running: return to == State::ready || to == State::blocked || to == State::finished;
-    case State::blocked: return to == State::ready;
+    case State::ready:
+      return to == State::running || to == State::suspended || to == State::finished;
+    case State::running:
+      return to == State::ready || to == State::blocked || to == State::suspended ||
+             to == State::finished;
+    case State::blocked: return to == State::ready || to == State::suspended_blocked;
+    case State::suspended: return to == State::ready;
+    case State::suspended_blocked: return to == State::blocked || to == State::suspended;
     case State::finished: return to == State::ready;
   }
   return false;
 }
 
-/// Why `park` returned.
+/// Why a wait is over. Whatever came first is the reason, and the only one.
 enum class Woken : uint8_t {
-  by_wake,  ///< somebody called `wake` since the last return
-  by_kill,  ///< somebody has called `kill`: clean up and finish
+  by_wake,     ///< somebody called `wake` since the last return
+  by_timeout,  ///< the instant has come
+  by_cancel,   ///< somebody called `cancel_wait`
+  by_kill,     ///< somebody has called `kill`: clean up and finish
 };
 
 /// What a task has used. Times in clock ticks.
@@ -63,7 +81,13 @@ struct Usage {
 template <hal::Machine M, Policy P, Options kOptions = Options{}>
 class Scheduler;
 
+template <Policy P, typename Context, bool kLatency = false>
+class Task;
+
 namespace internal {
+
+class Wait;
+struct Joiner;
 
 template <bool kOn>
 struct TaskLatency {};
@@ -74,7 +98,35 @@ struct TaskLatency<true> {
   Instant ready_since;
 };
 
+// What fits behind an entity's last byte.
+class TaskBits {
+  template <Policy, typename, bool>
+  friend class sched::Task;
+  template <hal::Machine, Policy, Options>
+  friend class sched::Scheduler;
+
+  // Whether it has not come to call its entry, and the one reason for it that `yes` leaves out.
+  enum class Unborn : uint8_t { no, yes, refused };
+
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};  // once it has finished
+  std::atomic<State> state_{State::fresh};     // ready also while running
+  std::atomic<bool> killed_{false};
+  bool permit_ = false;  // a wake that came before the park
+  Unborn unborn_ = Unborn::no;
+};
+
 }  // namespace internal
+
+/// Something that a task must not take with it when it ends: a mutex that it holds, or whatever a
+/// kernel wants to be told of. `abandon` is called by the ending task itself, youngest first.
+struct Bond {
+  constexpr explicit Bond(void (*abandon)(Bond&)) : abandon(abandon) {}
+  Bond(const Bond&) = delete;
+  Bond& operator=(const Bond&) = delete;
+
+  void (*const abandon)(Bond& self);
+  Bond* next = nullptr;  // the one that the task has had for longer
+};
 
 /// A task of policy `P` on a machine with this `Context`: constant-initialised storage that the
 /// kernel provides, at an address that stays. It carries the policy's metadata, and what the
@@ -83,8 +135,8 @@ struct TaskLatency<true> {
 /// All that happens to a task goes through the scheduler; here are only the questions that anyone
 /// may ask at any time, from any context and CPU. The memory of a task may be used for something
 /// else only after the sink has had it and nobody can still call `wake` on it.
-template <Policy P, typename Context, bool kLatency = false>
-class Task : public P::Entity, public Postable {
+template <Policy P, typename Context, bool kLatency>
+class Task : public P::Entity, private internal::TaskBits, public Postable {
  public:
   constexpr explicit Task(const char* name = "unnamed") : name_(name) {}
   Task(const Task&) = delete;
@@ -131,9 +183,6 @@ class Task : public P::Entity, public Postable {
 #pragma clang diagnostic pop
   }
 
-  // Whether it has not come to call its entry, and the one reason for it that `yes` leaves out.
-  enum class Unborn : uint8_t { no, yes, refused };
-
   // What the entry of a new task is called with.
   struct Start {
     hal::Entry entry;
@@ -147,7 +196,11 @@ class Task : public P::Entity, public Postable {
     killed_.store(false, std::memory_order_relaxed);
     permit_ = false;
     unborn_ = Unborn::yes;
+    woken_ = Woken::by_wake;
+    suspensions_.store(0, std::memory_order_relaxed);
     canary_ = canary;
+    bonds_ = 0;
+    joiners_ = nullptr;
     run_.reset();
     runnable_.reset();
     for (Counter* counter : {&yields_, &parks_, &timeouts_, &preemptions_}) counter->reset();
@@ -165,17 +218,29 @@ class Task : public P::Entity, public Postable {
   // The canary is the lowest word of the stack; while it is intact it holds its own address.
   bool canary_is_intact() const { return *canary_ == reinterpret_cast<uintptr_t>(canary_); }
 
-  // Small things first: they fit behind the entity's last byte.
-  std::atomic<State> state_{State::fresh};  // ready also while running
-  std::atomic<bool> killed_{false};
-  bool permit_ = false;  // a wake that came before the park
-  Unborn unborn_ = Unborn::no;
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
+  Woken take_reason() {
+    const Woken reason = woken_;
+    if (reason != Woken::by_wake) woken_ = Woken::by_wake;
+    return reason;
+  }
+
+  // What it is bound to: in its life the bonds that must not outlive it, youngest first; while it
+  // waits its `Wait`, marked by the lowest bit, which has the bonds; afterwards its exit value.
+  bool is_waiting() const { return (bonds_ & 1) != 0; }
+  internal::Wait& wait() const { return *reinterpret_cast<internal::Wait*>(bonds_ - 1); }
+  Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_); }
+
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
+  Woken woken_ = Woken::by_wake;                          // why its wait is over
+  bool is_deaf_ = false;                                  // neither kill nor cancel ends its wait
+  bool inherits_ = false;                                 // something, from those that wait for it
+  std::atomic<uint8_t> suspensions_{0};
 
   Context context_{};
   const uintptr_t* canary_ = nullptr;
   const char* name_;
+  uintptr_t bonds_ = 0;
+  internal::Joiner* joiners_ = nullptr;  // under the lock of the scheduler's graph
 
   Stopwatch run_;
   Stopwatch runnable_;  // wait is runnable minus run: a yield has only one of the two to update

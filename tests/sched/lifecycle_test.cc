@@ -32,8 +32,9 @@ void nothing(void*) {}
 // --- States ---
 
 TEST(State, ChangesAsTheTableSays) {
-  constexpr State kAll[] = {State::fresh, State::ready, State::running, State::blocked,
-                            State::finished};
+  constexpr State kAll[] = {
+      State::fresh,    State::ready,     State::running,          State::blocked,
+      State::finished, State::suspended, State::suspended_blocked};
   const std::vector<std::pair<State, State>> legal = {
       {State::fresh, State::ready},       // spawn
       {State::ready, State::running},     // is picked
@@ -43,6 +44,12 @@ TEST(State, ChangesAsTheTableSays) {
       {State::running, State::finished},  // exit
       {State::blocked, State::ready},     // wake
       {State::finished, State::ready},    // spawn
+      {State::ready, State::suspended},
+      {State::running, State::suspended},
+      {State::blocked, State::suspended_blocked},
+      {State::suspended, State::ready},              // resume
+      {State::suspended_blocked, State::blocked},    // resume
+      {State::suspended_blocked, State::suspended},  // wake
   };
   for (const State from : kAll) {
     for (const State to : kAll) {
@@ -489,9 +496,11 @@ TEST(Kill, OfAReadyTaskThatHasRunLetsItRunUntilItParks) {
 }
 
 // A wake before the kill does not say why `park` returns: the kill does.
-TEST(Kill, AfterAWakeBeforeTheTaskRunsIsWhatParkReports) {
+TEST(Kill, AfterAWakeBeforeTheTaskRunsIsWhatTheNextParkReports) {
   K kernel;
   auto& task = kernel.make("task", [&] {
+    EXPECT_EQ(S::park(), Woken::by_wake);
+    EXPECT_TRUE(S::current().kill_requested());
     EXPECT_EQ(S::park(), Woken::by_kill);
     kernel.log("knows");
   });

@@ -1,0 +1,359 @@
+// Waiting: what a task that waits leaves on its own stack, and the queues in which whoever serves
+// it finds it. The ground that everything in sched/sync/ stands on; a kernel that builds a
+// primitive of its own builds it on this too.
+//
+// A blocking call is one `Waiting`. It may be in several queues, by a `Waiter` each, and it ends
+// exactly once: by one compare-and-swap on its outcome, either of a server that has taken a waiter
+// out of its queue, or of the task itself whose time is over, or that was cancelled or killed. So
+// where a wake races with a timeout one of them wins, and the other one knows.
+//
+//     typename S::Masked masked;                  // a task's, interrupts masked
+//     WaitQueue<S>& queue = ...;
+//     queue.lock();
+//     ... the last look whether there is need to wait ...
+//     Waiting<S> waiting(masked);
+//     Waiter<S> waiter(waiting);
+//     queue.insert(waiter);
+//     queue.unlock();
+//     return queue.wait(masked, waiter, until);   // parks; afterwards the waiter is in no queue
+//
+// and on the other side, masked too, with the queue locked:
+//
+//     Task* const served = queue.serve([&](Waiter<S>& waiter) { ... hand something over ... });
+//     queue.unlock();
+//     if (served != nullptr) masked.wake(*served);
+//
+// The order in a queue is the policy's (`Ranks`), first come first served among equals, and follows
+// when the claim of a waiting task changes. Every function but `wait` is O(log n) for n waiters.
+
+#ifndef BATON_SCHED_WAIT_H_
+#define BATON_SCHED_WAIT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "sched/policy/policy.h"
+#include "sched/policy/ticket_lock.h"
+#include "sched/policy/tree.h"
+#include "sched/task.h"
+
+namespace sched {
+
+/// How a blocking call ended.
+enum class Waited : uint8_t {
+  done,       ///< it has what it waited for
+  timed_out,  ///< the instant came first
+  cancelled,  ///< somebody called `cancel_wait` first
+  killed,     ///< somebody has called `kill`: clean up and finish
+};
+
+/// The word for a wait that `wake` did not end.
+constexpr Waited waited(Woken reason) {
+  switch (reason) {
+    case Woken::by_wake: return Waited::done;
+    case Woken::by_timeout: return Waited::timed_out;
+    case Woken::by_cancel: return Waited::cancelled;
+    case Woken::by_kill: return Waited::killed;
+  }
+  return Waited::done;
+}
+
+/// What a task claims under a policy that knows no claims.
+struct NoClaim {
+  friend bool operator==(const NoClaim&, const NoClaim&) = default;
+};
+
+namespace internal {
+
+template <typename P>
+struct ClaimOf {
+  using Type = NoClaim;
+};
+template <Inherits P>
+struct ClaimOf<P> {
+  using Type = typename P::Claim;
+};
+
+/// What of a `Waiting` the mechanism knows.
+class Wait {
+ public:
+  Wait() = default;
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+  /// Whether a server has ended it. All that the server stored before is visible.
+  bool is_served() const { return outcome_.load(std::memory_order_acquire) > kServing; }
+
+  /// A server's first step: from here on nobody else ends it, and the task does not return before
+  /// the second. False: it has ended already.
+  bool begin_to_serve() {
+    uintptr_t open = kOpen;
+    return outcome_.compare_exchange_strong(open, kServing, std::memory_order_acquire,
+                                            std::memory_order_relaxed);
+  }
+
+  /// A server's second and last step: after it this object may be gone.
+  void serve(const void* waiter) {
+    outcome_.store(reinterpret_cast<uintptr_t>(waiter), std::memory_order_release);
+  }
+
+  /// The task's own end of it. False: it has been served.
+  bool close() {
+    uintptr_t open = kOpen;
+    if (outcome_.compare_exchange_strong(open, kClosed, std::memory_order_relaxed,
+                                         std::memory_order_relaxed)) {
+      return true;
+    }
+    // A server on another CPU, masked, may be between its two steps.
+    while (!is_served()) continue;
+    return false;
+  }
+
+  /// The waiter by which it was served. Only if it was.
+  const void* served_by() const {
+    return reinterpret_cast<const void*>(outcome_.load(std::memory_order_relaxed));
+  }
+
+  Bond* bonds = nullptr;  // the task's, while it waits
+  void* owned = nullptr;  // what it waits for, if that has an owner (sched/sync/owned.h)
+  // Called masked on the CPU that owns the task when its claim has changed; null: never mind.
+  void (*claim_changed)(Wait& self) = nullptr;
+
+ private:
+  static constexpr uintptr_t kOpen = 0;
+  static constexpr uintptr_t kClosed = 1;
+  static constexpr uintptr_t kServing = 2;  // above it: the waiter
+
+  std::atomic<uintptr_t> outcome_{kOpen};
+};
+
+/// Who waits for the end of a task; in that task's list, under the lock of the graph.
+struct Joiner {
+  Joiner(Wait& wait, Postable& task) : wait(wait), task(task) {}
+  Joiner(const Joiner&) = delete;
+  Joiner& operator=(const Joiner&) = delete;
+
+  /// In the place of a list: nobody enters any more.
+  static Joiner* closed() { return reinterpret_cast<Joiner*>(uintptr_t{1}); }
+
+  void enter(Joiner*& list) {
+    next = list;
+    if (next != nullptr) next->link = &next;
+    list = this;
+    link = &list;
+  }
+  /// Wherever the head of the list is by now. Nothing if it is in none.
+  void leave() {
+    if (link == nullptr) return;
+    *link = next;
+    if (next != nullptr) next->link = link;
+    link = nullptr;
+  }
+
+  Wait& wait;
+  Postable& task;
+  Joiner* next = nullptr;
+  Joiner** link = nullptr;  // what points to this one; null: nothing
+  uint64_t value = 0;
+  bool never_ran = false;
+};
+
+}  // namespace internal
+
+template <typename S>
+class Waiter;
+template <typename S>
+class WaitTree;
+template <typename S>
+class WaitQueue;
+
+/// One blocking call of the task that makes it, as long as this lives. Masked.
+template <typename S>
+class Waiting : public internal::Wait {
+ public:
+  explicit Waiting(typename S::Masked& masked) : task(masked.self()) {
+    masked.begin_wait(*this);
+    if constexpr (Ranks<typename S::Policy>) claim_changed = &reorder;
+  }
+  ~Waiting() { S::Masked::end_wait(task, *this); }
+
+  typename S::Task& task;
+
+ private:
+  friend Waiter<S>;
+
+  static void reorder(internal::Wait& self) {
+    for (auto* waiter = static_cast<Waiting&>(self).first_; waiter != nullptr;
+         waiter = waiter->next_) {
+      WaitQueue<S>& queue = *static_cast<WaitQueue<S>*>(waiter->home_);
+      queue.lock();
+      queue.update(*waiter);
+      queue.unlock();
+    }
+  }
+
+  Waiter<S>* first_ = nullptr;
+};
+
+/// A task's place in one queue: what a primitive derives from to say what it is waited for there.
+template <typename S>
+class Waiter : public TreeLink<Waiter<S>> {
+ public:
+  explicit Waiter(Waiting<S>& waiting) : waiting_(waiting), next_(waiting.first_) {
+    waiting.first_ = this;
+  }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  Waiting<S>& waiting() const { return waiting_; }
+  typename S::Task& task() const { return waiting_.task; }
+
+ private:
+  friend Waiting<S>;
+  friend WaitTree<S>;
+  friend WaitQueue<S>;
+
+  Waiting<S>& waiting_;
+  Waiter* const next_;  // of the same call
+  WaitTree<S>* home_ = nullptr;
+  bool is_in_ = false;
+  [[no_unique_address]] typename S::Claim claim_{};
+};
+
+/// Waiters in the order in which they are served. Whoever calls holds the lock that it is under.
+template <typename S>
+class WaitTree {
+ public:
+  using P = typename S::Policy;
+  using Claim = typename S::Claim;
+  using Task = typename S::Task;
+
+  constexpr WaitTree() = default;
+  WaitTree(const WaitTree&) = delete;
+  WaitTree& operator=(const WaitTree&) = delete;
+
+  bool empty() const { return tree_.empty(); }
+
+  /// The one to be served next; null when there is none.
+  Waiter<S>* first() const { return tree_.first(); }
+
+  /// The one after `waiter`, which is in it; null after the last.
+  Waiter<S>* next(const Waiter<S>& waiter) const { return tree_.next(waiter); }
+
+  /// With the claim that its task has now. On the CPU of that task.
+  void insert(Waiter<S>& waiter) {
+    if constexpr (Inherits<P>) waiter.claim_ = S::claim(waiter.task());
+    waiter.home_ = this;
+    waiter.is_in_ = true;
+    check(tree_.insert(waiter), waiter);
+    if constexpr (AddsClaims<P>) {
+      sum_ = tree_.next(*tree_.first()) == nullptr ? waiter.claim_ : P::join(sum_, waiter.claim_);
+    }
+  }
+
+  /// Nothing if it is not in any more.
+  void remove(Waiter<S>& waiter) {
+    if (!waiter.is_in_) return;
+    waiter.is_in_ = false;
+    check(tree_.remove(waiter), waiter);
+    if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
+  }
+
+  /// The claim of the task has changed. On the CPU of that task.
+  void update(Waiter<S>& waiter) {
+    if (!waiter.is_in_) return;
+    if constexpr (Inherits<P>) {
+      if (S::claim(waiter.task()) == waiter.claim_) return;
+    }
+    remove(waiter);
+    insert(waiter);
+  }
+
+  /// What all that wait claim together. Not when it is empty.
+  Claim claims() const
+    requires Inherits<P>
+  {
+    if constexpr (AddsClaims<P>) {
+      return sum_;
+    } else {
+      return first()->claim_;
+    }
+  }
+
+  /// Takes out the first whose call has not ended otherwise, lets `hand_over(waiter)` give it what
+  /// it waits for, and ends its call. The task to be woken, once nothing is locked; null: nobody.
+  template <typename F>
+  Task* serve(F hand_over) {
+    while (Waiter<S>* const waiter = first()) {
+      remove(*waiter);
+      if (Task* const task = serve_removed(*waiter, hand_over)) return task;
+    }
+    return nullptr;
+  }
+
+  /// The same for one that is in it: whoever chooses goes through it by `first` and `next`.
+  template <typename F>
+  Task* serve(Waiter<S>& waiter, F hand_over) {
+    remove(waiter);
+    return serve_removed(waiter, hand_over);
+  }
+
+ private:
+  struct Order {
+    using Key = Claim;
+    static Claim key(const Waiter<S>& waiter) { return waiter.claim_; }
+    static bool before([[maybe_unused]] const Claim& a, [[maybe_unused]] const Claim& b) {
+      if constexpr (Ranks<P>) {
+        return P::precedes(a, b);
+      } else {
+        return false;
+      }
+    }
+  };
+  struct NoSum {};
+
+  template <typename F>
+  Task* serve_removed(Waiter<S>& waiter, F& hand_over) {
+    Task& task = waiter.task();
+    if (!waiter.waiting_.begin_to_serve()) return nullptr;
+    hand_over(waiter);
+    waiter.waiting_.serve(&waiter);
+    return &task;
+  }
+
+  static void check(Links links, const Waiter<S>& waiter) {
+    if (links == Links::corrupt) [[unlikely]]
+      S::Masked::stop("corrupted link of a wait queue", waiter.task());
+  }
+
+  Tree<Waiter<S>, Waiter<S>, Order> tree_;
+  [[no_unique_address]] std::conditional_t<AddsClaims<P>, Claim, NoSum> sum_{};
+};
+
+/// A wait tree under a lock of its own. Everything but `wait` is called masked and locked.
+template <typename S>
+class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
+ public:
+  constexpr WaitQueue() = default;
+
+  [[clang::acquire_capability()]] void lock() { lock_.lock(); }
+  [[clang::release_capability()]] void unlock() { lock_.unlock(); }
+
+  /// Parks until the call of `waiter` ends; unlocked. Afterwards the waiter is not in the queue.
+  Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until) {
+    const Woken reason = masked.park(waiter.waiting_, until);
+    if (reason == Woken::by_wake) return Waited::done;
+    lock();
+    this->remove(waiter);
+    unlock();
+    return waited(reason);
+  }
+
+ private:
+  TicketLock lock_;
+};
+
+}  // namespace sched
+
+#endif  // BATON_SCHED_WAIT_H_
