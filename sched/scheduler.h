@@ -608,6 +608,8 @@ class Scheduler : private Mechanism {
   // The life that `task` is in, if it is alive.
   static Life present(Task& task) { return {&task, task.ownership().generation()}; }
 
+  static bool is_deaf(const Task& task) { return task.is_waiting() && task.wait().is_deaf; }
+
   // Whether that life is over, and no other one has begun.
   static bool is_dead(Ownership seen, Life life) {
     return (seen.owner() == kDead || seen.owner() == kNoOwner) &&

@@ -137,7 +137,7 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
     self.permit_ = false;
     return;
   }
-  if (self.kill_requested() && !self.is_deaf_) {
+  if (self.kill_requested() && !is_deaf(self)) [[unlikely]] {
     self.woken_ = Woken::by_kill;
     return;
   }
@@ -402,14 +402,13 @@ Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant unti
                                               bool deaf) const {
   Task& task = self();
   require_task();
-  task.is_deaf_ = deaf;
+  wait.is_deaf = deaf;
   Woken reason;
   do {
     reason = park_timed(task, until);
     // Otherwise a wake that was not meant for this wait.
   } while (reason == Woken::by_wake ? !wait.is_served() : false);
   if (reason != Woken::by_wake && !wait.close()) reason = Woken::by_wake;
-  task.is_deaf_ = false;
   return reason;
 }
 
@@ -553,7 +552,7 @@ void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_swit
   task.killed_.store(true, std::memory_order_relaxed);
   if (task.suspensions_.exchange(0, std::memory_order_relaxed) != 0) settle_suspension(cpu, task);
   if (task.stored_state() == State::blocked) {
-    if (!task.is_deaf_) end_wait(cpu, task, Woken::by_kill);
+    if (!is_deaf(task)) end_wait(cpu, task, Woken::by_kill);
     return;
   }
   if (task.unborn_ == internal::TaskBits::Unborn::no || &task == cpu.current_) return;
@@ -786,7 +785,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if (requests & request::cancel && !task.is_deaf_) end_wait(cpu, task, Woken::by_cancel);
+  if ((requests & request::cancel) != 0 && !is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
   if (requests & request::suspend) settle_suspension(cpu, task);
   if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
   if (requests & request::kill) kill_private(cpu, task, false);

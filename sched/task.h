@@ -108,11 +108,11 @@ class TaskBits {
   // Whether it has not come to call its entry, and the one reason for it that `yes` leaves out.
   enum class Unborn : uint8_t { no, yes, refused };
 
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};  // once it has finished
-  std::atomic<State> state_{State::fresh};     // ready also while running
+  std::atomic<State> state_{State::fresh};  // ready also while running
   std::atomic<bool> killed_{false};
   bool permit_ = false;  // a wake that came before the park
   Unborn unborn_ = Unborn::no;
+  bool inherits_ = false;  // something, from those that wait for it
 };
 
 }  // namespace internal
@@ -196,6 +196,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
     killed_.store(false, std::memory_order_relaxed);
     permit_ = false;
     unborn_ = Unborn::yes;
+    inherits_ = false;
     woken_ = Woken::by_wake;
     suspensions_.store(0, std::memory_order_relaxed);
     canary_ = canary;
@@ -231,9 +232,8 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_); }
 
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
   Woken woken_ = Woken::by_wake;                          // why its wait is over
-  bool is_deaf_ = false;                                  // neither kill nor cancel ends its wait
-  bool inherits_ = false;                                 // something, from those that wait for it
   std::atomic<uint8_t> suspensions_{0};
 
   Context context_{};

@@ -116,6 +116,7 @@ class Wait {
   }
 
   Bond* bonds = nullptr;  // the task's, while it waits
+  bool is_deaf = false;   // neither kill nor cancel ends it
   void* owned = nullptr;  // what it waits for, if that has an owner (sched/sync/owned.h)
   // Called masked on the CPU that owns the task when its claim has changed; null: never mind.
   void (*claim_changed)(Wait& self) = nullptr;
