@@ -143,10 +143,25 @@ class Scheduler : private Mechanism {
   /// owner. One for all CPUs, for a chain of waits may lead anywhere; taken only when somebody must
   /// wait.
   struct [[clang::capability("mutex")]] Graph {
+    [[clang::acquire_capability()]] void acquire() { lock.lock(&Scheduler::relax); }
+    [[clang::release_capability()]] void release() { lock.unlock(); }
+
     TicketLock lock;
     // Brings what a task inherits up to date, in its owner's hands: set by the first that waits, so
     // that a kernel in which nobody does need not contain it.
     void (*settle)(Task& task) = nullptr;
+  };
+  class [[clang::scoped_lockable]] GraphGuard {
+   public:
+    explicit GraphGuard(Graph& graph) __attribute__((acquire_capability(graph))) : graph_(graph) {
+      graph_.acquire();
+    }
+    [[clang::release_capability()]] ~GraphGuard() { graph_.release(); }
+    GraphGuard(const GraphGuard&) = delete;
+    GraphGuard& operator=(const GraphGuard&) = delete;
+
+   private:
+    Graph& graph_;
   };
 
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
@@ -491,6 +506,11 @@ class Scheduler : private Mechanism {
   static Cpu& here() { return static_cast<Cpu&>(*M::local()); }
 
   static Instant now() { return M::now(); }
+
+  /// Between two looks at what another CPU is about to change.
+  static void relax() {
+    if constexpr (requires { M::relax(); }) M::relax();
+  }
 
   /// Where a task is in its life; as seen from another CPU already past.
   static State state(const Task& task) {

@@ -859,7 +859,7 @@ void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
   internal::Joiner* joiners = nullptr;
   {
-    TicketGuard guard(cpu.cpus_->graph_.lock);
+    GraphGuard guard(cpu.cpus_->graph_);
     if (task.joiners_ != nullptr) [[unlikely]] {
       joiners = task.joiners_;
       joiners->link = &joiners;
@@ -880,9 +880,9 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
                                             bool never_ran) {
   // One at a time. Who gives up meanwhile takes itself out.
-  TicketLock& lock = cpu.cpus_->graph_.lock;
+  Graph& graph = cpu.cpus_->graph_;
   Task* served = nullptr;
-  lock.lock();
+  graph.acquire();
   if (internal::Joiner* const joiner = joiners; joiner != nullptr) {
     joiner->leave();
     if (joiner->wait.begin_to_serve()) {
@@ -892,7 +892,7 @@ void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners
       joiner->wait.serve(joiner);
     }
   }
-  lock.unlock();
+  graph.release();
   if (served != nullptr) request_masked(present(*served), request::wake, false);
   M::unmask(M::kUnmasked);
   M::mask();
@@ -904,11 +904,11 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
   Masked masked;
   Task& task = *life.task;
   if (&task == &masked.self()) return std::unexpected(JoinError::itself);
-  TicketLock& lock = here().cpus_->graph_.lock;
+  Graph& graph = here().cpus_->graph_;
   internal::Wait wait;
   internal::Joiner joiner(wait, masked.self());
   {
-    TicketGuard guard(lock);
+    GraphGuard guard(graph);
     const Ownership seen = task.ownership(std::memory_order_acquire);
     const bool is_alive = seen.is_alive() && seen.generation() == life.generation;
     const bool is_over = is_dead(seen, life);
@@ -928,7 +928,7 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
   const Woken reason = masked.park(wait, until);
   Masked::end_wait(masked.self(), wait);
   if (reason != Woken::by_wake) {
-    TicketGuard guard(lock);
+    GraphGuard guard(graph);
     joiner.leave();
   }
   switch (reason) {

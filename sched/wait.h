@@ -15,7 +15,7 @@
 //     Waiter<S> waiter(waiting);
 //     queue.insert(waiter);
 //     queue.unlock();
-//     return queue.wait(masked, waiter, until);   // parks; afterwards the waiter is in no queue
+//     return queue.wait(masked, waiter, until, [] {});  // afterwards the waiter is in no queue
 //
 // and on the other side, masked too, with the queue locked:
 //
@@ -185,11 +185,12 @@ class Waiting : public internal::Wait {
   friend Waiter<S>;
 
   static void reorder(internal::Wait& self) {
+    const typename S::Claim claim = S::claim(static_cast<Waiting&>(self).task);
     for (auto* waiter = static_cast<Waiting&>(self).first_; waiter != nullptr;
          waiter = waiter->next_) {
       WaitQueue<S>& queue = *static_cast<WaitQueue<S>*>(waiter->home_);
       queue.lock();
-      queue.update(*waiter);
+      queue.update(*waiter, claim);
       queue.unlock();
     }
   }
@@ -203,6 +204,7 @@ class Waiter : public TreeLink<Waiter<S>> {
  public:
   explicit Waiter(Waiting<S>& waiting) : waiting_(waiting), next_(waiting.first_) {
     waiting.first_ = this;
+    if constexpr (Inherits<typename S::Policy>) claim_ = S::claim(task());
   }
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
@@ -242,9 +244,7 @@ class WaitTree {
   /// The one after `waiter`, which is in it; null after the last.
   Waiter<S>* next(const Waiter<S>& waiter) const { return tree_.next(waiter); }
 
-  /// With the claim that its task has now. On the CPU of that task.
   void insert(Waiter<S>& waiter) {
-    if constexpr (Inherits<P>) waiter.claim_ = S::claim(waiter.task());
     waiter.home_ = this;
     waiter.is_in_ = true;
     check(tree_.insert(waiter), waiter);
@@ -261,13 +261,11 @@ class WaitTree {
     if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
   }
 
-  /// The claim of the task has changed. On the CPU of that task.
-  void update(Waiter<S>& waiter) {
-    if (!waiter.is_in_) return;
-    if constexpr (Inherits<P>) {
-      if (S::claim(waiter.task()) == waiter.claim_) return;
-    }
+  /// The task claims this from now on. Nothing if the waiter is not in any more.
+  void update(Waiter<S>& waiter, const Claim& claim) {
+    if (!waiter.is_in_ || waiter.claim_ == claim) return;
     remove(waiter);
+    waiter.claim_ = claim;
     insert(waiter);
   }
 
@@ -338,15 +336,19 @@ class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
  public:
   constexpr WaitQueue() = default;
 
-  [[clang::acquire_capability()]] void lock() { lock_.lock(); }
+  [[clang::acquire_capability()]] void lock() { lock_.lock(&S::relax); }
   [[clang::release_capability()]] void unlock() { lock_.unlock(); }
 
-  /// Parks until the call of `waiter` ends; unlocked. Afterwards the waiter is not in the queue.
-  Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until) {
+  /// Parks until the call of `waiter` ends; not locked. Afterwards the waiter is in no queue; if
+  /// the call was not served, `gave_up()` has been called, locked, just after it left.
+  template <typename F>
+  Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until, F gave_up) {
     const Woken reason = masked.park(waiter.waiting_, until);
-    if (reason == Woken::by_wake) return Waited::done;
+    if (reason == Woken::by_wake) [[likely]]
+      return Waited::done;
     lock();
     this->remove(waiter);
+    gave_up();
     unlock();
     return waited(reason);
   }

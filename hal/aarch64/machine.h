@@ -137,6 +137,8 @@ class Machine {
   }
 
   // WFI wakes for a pending interrupt even while PSTATE.I masks it.
+  static void relax() { asm volatile("yield"); }
+
   static void wait() { asm volatile("dsb sy\n wfi" : : : "memory"); }
 
   static void kick(CpuNumber cpu) {

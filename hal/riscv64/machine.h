@@ -114,6 +114,9 @@ class Machine {
     switch_stacks<kOffset + offsetof(Context, sp)>(from, to);
   }
 
+  // The pause hint of Zihintpause, by number: a fence without effect where it is not known.
+  static void relax() { asm volatile(".4byte 0x0100000f"); }
+
   // WFI wakes for a pending interrupt even while sstatus.SIE masks it.
   static void wait() { asm volatile("wfi" : : : "memory"); }
 

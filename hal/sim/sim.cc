@@ -776,6 +776,8 @@ void Machine::swap_fpu(Fpu* save, const Fpu* load) {
   }
 }
 
+void Machine::relax() { spend(Duration{1}); }
+
 void Machine::spend(Duration work) {
   const sanitizer::Unseen unseen;
   World::Impl& impl = World::Impl::here("spend");

@@ -261,6 +261,7 @@ struct Machine {
   }
   static void switch_to(Context& from, Context& to);  // the same, for bare contexts
   static void wait();
+  static void relax();  // takes one tick: whoever is waited for gets his turn
   static void kick(CpuNumber cpu);
   [[noreturn]] static void panic(const char* rule, const char* task);
 

@@ -147,6 +147,8 @@ class Machine {
   }
 
   // STI takes effect after the next instruction: nothing can come between it and HLT.
+  static void relax() { asm volatile("pause"); }
+
   static void wait() { asm volatile("sti\n hlt\n cli" : : : "memory"); }
 
   static void kick(CpuNumber cpu) {

@@ -25,8 +25,14 @@ class [[clang::capability("mutex")]] TicketLock {
   TicketLock& operator=(const TicketLock&) = delete;
 
   [[clang::acquire_capability()]] void lock() {
+    lock([] {});
+  }
+
+  /// The same, with `relax()` between two looks.
+  template <typename Relax>
+  [[clang::acquire_capability()]] void lock(Relax relax) {
     const uint32_t mine = next_.fetch_add(1, std::memory_order_relaxed);
-    while (serving_.load(std::memory_order_acquire) != mine) continue;
+    while (serving_.load(std::memory_order_acquire) != mine) relax();
   }
 
   [[clang::release_capability()]] void unlock() {

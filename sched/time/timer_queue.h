@@ -2,14 +2,14 @@
 //
 // G. Varghese and T. Lauck's hierarchical wheel (SOSP 1987, scheme 7) hashes a timer by the digits
 // of its instant, so that arming and cancelling take the same time for any number of timers. Theirs
-// advances with every tick. This one has a base instead, `base_`, which lies before all that is
-// armed: a timer's level is the highest of the sixteen hexadecimal digits in which its instant
-// differs from the base, its slot on that level is that digit. It follows:
+// advances with every tick. This one has a base instead, `base_`, and nothing is armed for before
+// it: a timer's level is the highest of the sixteen hexadecimal digits in which its instant differs
+// from the base, its slot on that level is that digit. It follows:
 //
 //   1. All of a lower level come before all of a higher one, and the slots of one level are in
 //      order. So the earliest timers are in the first slot that has any: a search of four words.
 //   2. A slot keeps the least of its instants. So what is next is known exactly, however coarse
-//      the slot: no interrupt comes only to sort timers again.
+//      the slot: no interrupt comes only to sort timers again. (`next` states the exception.)
 //   3. Where a timer belongs depends on its instant and the base alone, and a slot is a list to
 //      whose end the newest goes. So equal instants are in one list, in the order of arming.
 //   4. When the base moves up to the earliest instant, the timers of that slot, and no others, now
@@ -20,8 +20,8 @@
 // `kMoves`, between which the caller may let interrupts in. Meanwhile `base_` stays, and `floor_`
 // is where it will go, the least instant in the slot. What is armed meanwhile and belongs into the
 // slot goes to its end, behind its equals, and comes out of it like the others. The timers of
-// exactly the floor's instant are not moved but given out. A slot of the lowest level, and one with
-// a single timer, is opened in the same way, and nothing is left to be moved.
+// exactly the floor's instant are not moved but given out as they are come across. In a slot of the
+// lowest level, and one with a single timer, these are all.
 //
 // Nothing here reads a clock, programs one, allocates, locks or loops over more than is stated. The
 // queue belongs to one CPU, which touches it with interrupts masked.
@@ -96,7 +96,7 @@ constexpr Instant coalesced(Instant when, Duration slack) {
 class TimerQueue {
  public:
   /// How many timers one call of `expire` moves at most.
-  static constexpr int kMoves = 4;
+  static constexpr int kMoves = 2;
 
   /// How many timers one call of `cancel` looks at at most.
   static constexpr int kLooks = 16;
@@ -127,7 +127,7 @@ class TimerQueue {
   /// called. False: it was not armed. Constant time: looks at `kLooks` others at most.
   constexpr bool cancel(Timer& timer) { return timer.armed() && remove(timer); }
 
-  /// Whether `timer` is armed in this queue. The only question that may be asked of any timer.
+  /// Whether `timer` is armed in this queue. The one question that may be asked of any timer.
   bool holds(const Timer& timer) const {
     // Not a difference of pointers: the slot may be another queue's.
     const uintptr_t slot = reinterpret_cast<uintptr_t>(timer.slot_);
@@ -138,7 +138,7 @@ class TimerQueue {
   /// By when `expire` is to be called; `never` when no timer needs it. Constant time.
   ///
   /// It is the instant of the earliest timer, but for two cases, in which it is earlier:
-  ///   - while `expire` has more to do it is `reached()`;
+  ///   - while `expire` has more to do it may be `reached()`;
   ///   - the earliest timer of a slot was cancelled and more than `kLooks` others are in there:
   ///     until the slot is opened it may be the cancelled timer's instant. The call of `expire`
   ///     which is then made in vain sorts timers that would have been sorted later.
@@ -155,9 +155,12 @@ class TimerQueue {
   /// it says that there is no more; in between, anything may be armed and cancelled. Timers are
   /// given out in the order of their instants and, where these are equal, of arming.
   ///
-  /// With n timers due, or in slots with one that is, it takes at most 15n / `kMoves` + n calls
-  /// or so until all are given out: each timer is moved at most fifteen times. A `now` before an
-  /// earlier one does no harm: nothing is given out before its instant, by whatever clock.
+  /// With n timers due, or in slots with one that is, it takes at most 15n / `kMoves` + 3n + 1
+  /// calls until all are given out: each timer is moved at most fifteen times. The others in the
+  /// slot of one that is due may have to be moved before the next one is given out.
+  ///
+  /// A `now` before an earlier one does no harm: nothing is given out before its instant, by
+  /// whatever clock.
   constexpr Step expire(Instant now) {
     Timer::Slot* slot = opening_;
     if (slot == nullptr) {
@@ -168,7 +171,7 @@ class TimerQueue {
       floor_ = slot->earliest;
     } else {
       if (floor_ > now) return {};
-      if (slot->last == nullptr) [[unlikely]] {  // the others in it were cancelled
+      if (slot->last == nullptr) [[unlikely]] {  // what was left in it was cancelled
         close();
         return {.more = true};
       }
@@ -181,7 +184,6 @@ class TimerQueue {
       vacate(*slot);
       close();
     } else {
-      opening_ = slot;
       last.next_ = timer.next_;
       timer.next_->prev_ = &last;
     }
@@ -189,8 +191,8 @@ class TimerQueue {
     return {.due = &timer, .more = true};
   }
 
-  /// How far `expire` has come: no later than any `now` that it was called with, no earlier than
-  /// any timer that it has given out. What is armed is due at this instant or later.
+  /// How far `expire` has come: not beyond the latest `now` that it was called with, and as far as
+  /// the instant of the last timer that it has given out. Whatever is armed is due then or later.
   constexpr Instant reached() const { return floor_; }
 
  private:
@@ -288,32 +290,33 @@ class TimerQueue {
   // `slot` is being opened, and its first timer is not for the floor's instant.
   [[gnu::cold, gnu::noinline]] constexpr Step move_some(Timer::Slot& slot) {
     opening_ = &slot;
-    for (int moves = 0; moves < kMoves; ++moves) {
-      Timer& last = *slot.last;
-      Timer& timer = *last.next_;
-      if (timer.when_ <= floor_) break;
-      if (&timer == &last) {
+    const Instant floor = floor_;
+    Timer* const last = slot.last;
+    Timer* timer = last->next_;
+    for (int moves = 0; moves < kMoves && timer->when_ > floor; ++moves) {
+      Timer* const next = timer->next_;
+      place(*timer, timer->when_, floor);
+      if (timer == last) {
         vacate(slot);
         close();
-      } else {
-        last.next_ = timer.next_;
-        timer.next_->prev_ = &last;
+        return {.more = true};
       }
-      place(timer, timer.when_, floor_);
-      if (opening_ == nullptr) break;
+      timer = next;
     }
+    last->next_ = timer;
+    timer->prev_ = last;
     return {.more = true};
   }
 
-  // The slot that was being opened is empty.
+  // The first slot, of which the floor is the least, is empty.
   constexpr void close() {
     opening_ = nullptr;
     base_ = floor_;
   }
 
   Instant base_;
-  Instant floor_;                   // differs from the base only while a slot is being opened
-  Timer::Slot* opening_ = nullptr;  // may be empty: its last timer was cancelled
+  Instant floor_;                   // the base, or where it goes when the first slot is empty
+  Timer::Slot* opening_ = nullptr;  // timers were moved out of it; may be empty: the rest cancelled
   std::array<uint64_t, kSlots / kWordBits> occupied_{};  // a bit a slot
   std::array<Timer::Slot, kSlots> slots_{};
 };
