@@ -80,11 +80,6 @@ enum class JoinError : uint8_t {
   killed,  ///< the caller
 };
 
-namespace sync::internal {
-template <typename S>
-class Owned;
-}  // namespace sync::internal
-
 namespace internal {
 
 // Up to when the policy has been told what the current task has used.
@@ -285,10 +280,20 @@ class Scheduler : private Mechanism {
     void begin_wait(internal::Wait& wait) const {
       Task& task = self();
       wait.bonds = task.bonds();
-      task.bonds_ = reinterpret_cast<uintptr_t>(&wait) | 1;
+      task.set_bonds(reinterpret_cast<uintptr_t>(&wait) | Task::kWaits);
     }
-    static void end_wait(Task& task, internal::Wait& wait) {
-      task.bonds_ = reinterpret_cast<uintptr_t>(wait.bonds);
+    static void end_wait(Task& task, internal::Wait& wait) { task.set_bonds(wait.bonds); }
+
+    /// As `Scheduler::bind` and `unbind`.
+    void bind(Bond& bond) const {
+      bond.next = self().bonds();
+      self().set_bonds(&bond);
+    }
+    void unbind(Bond& bond) const {
+      Task& task = self();
+      if (task.bonds() != &bond) [[unlikely]]
+        return unbind_old(task, bond);
+      task.set_bonds(bond.next);
     }
 
     /// A rule was broken, by this task.
@@ -407,8 +412,14 @@ class Scheduler : private Mechanism {
 
   /// Has `bond.abandon` called when the current task exits; after `unbind` no longer. A bond
   /// belongs to one task at a time.
-  static void bind(Bond& bond);
-  static void unbind(Bond& bond);
+  static void bind(Bond& bond) {
+    Masked masked;
+    masked.bind(bond);
+  }
+  static void unbind(Bond& bond) {
+    Masked masked;
+    masked.unbind(bond);
+  }
 
   /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
   /// ignored and counted. Everything the caller stored before is visible to the task after.
@@ -544,7 +555,7 @@ class Scheduler : private Mechanism {
 
  private:
   template <typename>
-  friend class sync::internal::Owned;
+  friend class sync_internal::Owned;
 
   // Why the policy must be asked although no task has stopped by itself; a set. That somebody came
   // is no reason while the idle task runs: it looks by itself before it waits.
@@ -625,6 +636,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
                                                               const Attributes& attributes);
 
+  static Graph& graph() { return here().cpus_->graph_; }
+
   // The life that `task` is in, if it is alive.
   static Life present(Task& task) { return {&task, task.ownership().generation()}; }
 
@@ -685,6 +698,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void tell_joiner(Cpu& cpu, internal::Joiner*& joiners,
                                                             uint64_t value, bool never_ran);
   [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
+  [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);
   static Woken park_timed(Task& self, Instant when);
   [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
                                                                   const Attributes& attributes);

@@ -157,10 +157,10 @@ void Scheduler<M, P, kOptions>::exit(uint64_t value) {
   enter_task("exit with interrupts masked");
   require_unlocked(here());
   Task& self = *here().current_;
-  if (self.bonds_ != 0) [[unlikely]]
+  if (self.bonds_word() != 0) [[unlikely]]
     abandon_bonds(self);
   Cpu& cpu = here();
-  self.bonds_ = value;
+  self.set_bonds(uintptr_t{value});
   const Instant now = M::now();
   charge(cpu, now);
   leave_for_good(cpu, self, now);
@@ -175,7 +175,7 @@ void Scheduler<M, P, kOptions>::exit(uint64_t value) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::abandon_bonds(Task& self) {
   while (Bond* const bond = self.bonds()) {
-    self.bonds_ = reinterpret_cast<uintptr_t>(bond->next);
+    self.set_bonds(bond->next);
     M::unmask(M::kUnmasked);
     bond->abandon(*bond);
     M::mask();
@@ -183,27 +183,11 @@ void Scheduler<M, P, kOptions>::abandon_bonds(Task& self) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::bind(Bond& bond) {
-  const Irq irq = M::mask();
-  Task& self = *here().current_;
-  bond.next = self.bonds();
-  self.bonds_ = reinterpret_cast<uintptr_t>(&bond);
-  M::unmask(irq);
-}
-
-template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::unbind(Bond& bond) {
-  const Irq irq = M::mask();
-  Task& self = *here().current_;
-  if (self.bonds() == &bond) [[likely]] {
-    self.bonds_ = reinterpret_cast<uintptr_t>(bond.next);
-  } else {
-    Bond* before = self.bonds();
-    while (before != nullptr && before->next != &bond) before = before->next;
-    if (before == nullptr) stop("a bond that the task does not have", self);
-    before->next = bond.next;
-  }
-  M::unmask(irq);
+void Scheduler<M, P, kOptions>::unbind_old(Task& self, Bond& bond) {
+  Bond* before = self.bonds();
+  while (before != nullptr && before->next != &bond) before = before->next;
+  if (before == nullptr) stop("unlock of what another task holds, or unbind of its bond", self);
+  before->next = bond.next;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -403,6 +387,8 @@ Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant unti
   Task& task = self();
   require_task();
   wait.is_deaf = deaf;
+  // Whoever is more urgent is found by the switch.
+  here().due_ &= ~kPreemption;
   Woken reason;
   do {
     reason = park_timed(task, until);
@@ -463,6 +449,11 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
   const State state = task.stored_state();
   if (state != State::blocked && state != State::suspended_blocked) return;
+  if (reason != Woken::by_wake && task.is_waiting()) {
+    internal::Wait& wait = task.wait();
+    if (!wait.close()) return;  // it was served, and the wake is on its way
+    if (wait.gave_up != nullptr) wait.gave_up(wait);
+  }
   task.woken_ = reason;
   cpu.wakes_.add();
   if (state == State::suspended_blocked) return set_state(task, State::suspended);
@@ -866,7 +857,7 @@ void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
     }
     task.joiners_ = internal::Joiner::closed();
   }
-  const uint64_t value = task.bonds_;
+  const uint64_t value = task.bonds_word();
   const bool never_ran = task.never_ran();
   M::unmask(M::kUnmasked);
   task.hand_back();  // last of all: what an interrupt does to it before is still too early
@@ -913,7 +904,7 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
     const bool is_alive = seen.is_alive() && seen.generation() == life.generation;
     const bool is_over = is_dead(seen, life);
     if (!is_alive && !(is_over && task.joiners_ != internal::Joiner::closed())) {
-      const uint64_t value = task.bonds_;
+      const uint64_t value = task.bonds_word();
       const bool never_ran = task.never_ran();
       // Only if nobody has begun another life meanwhile.
       if (!is_over || !is_dead(task.ownership(std::memory_order_acquire), life)) {

@@ -84,6 +84,11 @@ class Scheduler;
 template <Policy P, typename Context, bool kLatency = false>
 class Task;
 
+namespace sync_internal {
+template <typename S>
+class Owned;
+}  // namespace sync_internal
+
 namespace internal {
 
 class Wait;
@@ -174,6 +179,8 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
  private:
   template <hal::Machine, Policy, Options>
   friend class Scheduler;
+  template <typename>
+  friend class sync_internal::Owned;
 
   // For the machine's switch.
   static constexpr size_t context_offset() {
@@ -200,7 +207,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
     woken_ = Woken::by_wake;
     suspensions_.store(0, std::memory_order_relaxed);
     canary_ = canary;
-    bonds_ = 0;
+    set_bonds(uintptr_t{0});
     joiners_ = nullptr;
     run_.reset();
     runnable_.reset();
@@ -226,10 +233,20 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   }
 
   // What it is bound to: in its life the bonds that must not outlive it, youngest first; while it
-  // waits its `Wait`, marked by the lowest bit, which has the bonds; afterwards its exit value.
-  bool is_waiting() const { return (bonds_ & 1) != 0; }
-  internal::Wait& wait() const { return *reinterpret_cast<internal::Wait*>(bonds_ - 1); }
-  Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_); }
+  // waits its `Wait`, which has the bonds meanwhile, marked by `kWaits`, and by `kWaitsForOwner` if
+  // others may follow it, under the lock of the graph; after its life its exit value.
+  static constexpr uintptr_t kWaits = 1;
+  static constexpr uintptr_t kWaitsForOwner = 2;
+  static constexpr uintptr_t kMarks = kWaits | kWaitsForOwner;
+  uintptr_t bonds_word() const { return bonds_.load(std::memory_order_relaxed); }
+  void set_bonds(uintptr_t word) { bonds_.store(word, std::memory_order_relaxed); }
+  void set_bonds(Bond* bonds) { set_bonds(reinterpret_cast<uintptr_t>(bonds)); }
+  bool is_waiting() const { return (bonds_word() & kWaits) != 0; }
+  bool waits_for_owner() const { return (bonds_word() & kWaitsForOwner) != 0; }
+  internal::Wait& wait() const {
+    return *reinterpret_cast<internal::Wait*>(bonds_word() & ~kMarks);
+  }
+  Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_word()); }
 
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
   std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
@@ -239,7 +256,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Context context_{};
   const uintptr_t* canary_ = nullptr;
   const char* name_;
-  uintptr_t bonds_ = 0;
+  std::atomic<uintptr_t> bonds_{0};
   internal::Joiner* joiners_ = nullptr;  // under the lock of the scheduler's graph
 
   Stopwatch run_;

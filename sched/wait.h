@@ -85,6 +85,12 @@ class Wait {
   /// Whether a server has ended it. All that the server stored before is visible.
   bool is_served() const { return outcome_.load(std::memory_order_acquire) > kServing; }
 
+  /// Whether it has ended, by a server or otherwise.
+  bool is_over() const {
+    const uintptr_t outcome = outcome_.load(std::memory_order_relaxed);
+    return outcome != kOpen && outcome != kServing;
+  }
+
   /// A server's first step: from here on nobody else ends it, and the task does not return before
   /// the second. False: it has ended already.
   bool begin_to_serve() {
@@ -98,11 +104,12 @@ class Wait {
     outcome_.store(reinterpret_cast<uintptr_t>(waiter), std::memory_order_release);
   }
 
-  /// The task's own end of it. False: it has been served.
+  /// The end of it that is no service. False: it has been served.
   bool close() {
     uintptr_t open = kOpen;
     if (outcome_.compare_exchange_strong(open, kClosed, std::memory_order_relaxed,
-                                         std::memory_order_relaxed)) {
+                                         std::memory_order_relaxed) ||
+        open == kClosed) {
       return true;
     }
     // A server on another CPU, masked, may be between its two steps.
@@ -118,7 +125,9 @@ class Wait {
   Bond* bonds = nullptr;  // the task's, while it waits
   bool is_deaf = false;   // neither kill nor cancel ends it
   void* owned = nullptr;  // what it waits for, if that has an owner (sched/sync/owned.h)
-  // Called masked on the CPU that owns the task when its claim has changed; null: never mind.
+  // Called masked, on the CPU that owns the task: when the wait has ended and was not served,
+  // before the task runs; and when the claim of the task has changed. Null: never mind.
+  void (*gave_up)(Wait& self) = nullptr;
   void (*claim_changed)(Wait& self) = nullptr;
 
  private:
@@ -179,6 +188,9 @@ class Waiting : public internal::Wait {
   }
   ~Waiting() { S::Masked::end_wait(task, *this); }
 
+  /// Its waiter, where it has one.
+  Waiter<S>& only() const { return *first_; }
+
   typename S::Task& task;
 
  private:
@@ -211,6 +223,9 @@ class Waiter : public TreeLink<Waiter<S>> {
 
   Waiting<S>& waiting() const { return waiting_; }
   typename S::Task& task() const { return waiting_.task; }
+
+  /// Whether it is in a queue. With the lock of that queue.
+  bool is_in() const { return is_in_; }
 
  private:
   friend Waiting<S>;
@@ -347,8 +362,11 @@ class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
     if (reason == Woken::by_wake) [[likely]]
       return Waited::done;
     lock();
-    this->remove(waiter);
-    gave_up();
+    // Not if a server has found it closed and taken it out.
+    if (waiter.is_in()) {
+      this->remove(waiter);
+      gave_up();
+    }
     unlock();
     return waited(reason);
   }

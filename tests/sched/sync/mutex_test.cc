@@ -1,0 +1,407 @@
+// Mutexes: exclusion, hand-over, inheritance through chains, and the ends of those who have them.
+
+#include "sched/sync/mutex.h"
+
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hal/sim/sim.h"
+#include "sched/policy/fixed_priority.h"
+#include "tests/sched/kernel.h"
+
+namespace sched::test {
+namespace {
+
+using K = Kernel<FixedPriority>;
+using S = K::S;
+using Lines = std::vector<std::string>;
+
+static_assert(sizeof(Mutex<S>) == 48);
+
+int effective(const S::Task& task) { return S::claim(task); }
+
+TEST(Mutex, ExcludesAndHandsOverToTheMostUrgent) {
+  K kernel;
+  Mutex<S> mutex;
+  const auto user = [&](std::string name) {
+    return [&kernel, &mutex, name] {
+      mutex.lock();
+      kernel.log(name);
+      mutex.unlock();
+    };
+  };
+  auto& middle = kernel.make("middle", user("middle"), {.priority = 5});
+  auto& high = kernel.make("high", user("high"), {.priority = 9});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              EXPECT_EQ(mutex.owner(), &S::current());
+                              kernel.spawn(middle);
+                              kernel.spawn(high);
+                              EXPECT_FALSE(mutex.try_lock());
+                              kernel.log("owner");
+                              mutex.unlock();
+                              kernel.log("afterwards");
+                              EXPECT_TRUE(mutex.try_lock());
+                              mutex.unlock();
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(kernel.lines, (Lines{"owner", "high", "middle", "afterwards"}));
+  EXPECT_EQ(mutex.owner(), nullptr);
+}
+
+TEST(Mutex, LendsItsOwnerThePriorityOfTheMostUrgentWaiterAndTakesItBack) {
+  K kernel;
+  Mutex<S> mutex;
+  auto& waits = kernel.make("waits",
+                            [&] {
+                              mutex.lock();
+                              kernel.log("waits");
+                              mutex.unlock();
+                            },
+                            {.priority = 9});
+  auto& between = kernel.make("between", [&] { kernel.log("between"); }, {.priority = 5});
+  auto& owner =
+      kernel.make("owner",
+                  [&] {
+                    mutex.lock();
+                    kernel.spawn(waits);
+                    EXPECT_EQ(effective(S::current()), 9);
+                    EXPECT_EQ(S::attributes(S::current()).priority, 1);
+                    kernel.spawn(between);  // would run at once, were it not for what is inherited
+                    kernel.log("owner");
+                    mutex.unlock();
+                    EXPECT_EQ(effective(S::current()), 1);
+                    kernel.log("afterwards");
+                  },
+                  {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(kernel.lines, (Lines{"owner", "waits", "between", "afterwards"}));
+}
+
+// A chain of three owners: the last one inherits what the first waiter claims, and each loses it by
+// the unlock of its own.
+TEST(Mutex, LendsAlongAChain) {
+  K kernel;
+  Mutex<S> a;
+  Mutex<S> b;
+  K::Thread* low = nullptr;
+  K::Thread* mid = nullptr;
+  auto& high = kernel.make("high",
+                           [&] {
+                             b.lock();
+                             kernel.log("high");
+                             b.unlock();
+                           },
+                           {.priority = 9});
+  auto& middle = kernel.make("middle",
+                             [&] {
+                               b.lock();
+                               a.lock();
+                               EXPECT_EQ(effective(S::current()), 9);
+                               kernel.log("middle");
+                               a.unlock();
+                               b.unlock();
+                               EXPECT_EQ(effective(S::current()), 5);
+                             },
+                             {.priority = 5});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              a.lock();
+                              kernel.spawn(middle);
+                              EXPECT_EQ(effective(*low), 5);
+                              kernel.spawn(high);
+                              EXPECT_EQ(effective(*mid), 9);
+                              EXPECT_EQ(effective(*low), 9);
+                              a.unlock();
+                              EXPECT_EQ(effective(*low), 1);
+                            },
+                            {.priority = 1});
+  low = &owner;
+  mid = &middle;
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(kernel.lines, (Lines{"middle", "high"}));
+}
+
+// Elsewhere: inheritance wrong with several mutexes held.
+TEST(Mutex, LendsByWhatIsStillHeldInWhateverOrderItIsUnlocked) {
+  K kernel;
+  Mutex<S> a;
+  Mutex<S> b;
+  auto& for_a = kernel.make("for a",
+                            [&] {
+                              a.lock();
+                              a.unlock();
+                            },
+                            {.priority = 7});
+  auto& for_b = kernel.make("for b",
+                            [&] {
+                              b.lock();
+                              b.unlock();
+                            },
+                            {.priority = 9});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              a.lock();
+                              b.lock();
+                              kernel.spawn(for_a);
+                              EXPECT_EQ(effective(S::current()), 7);
+                              kernel.spawn(for_b);
+                              EXPECT_EQ(effective(S::current()), 9);
+                              a.unlock();
+                              EXPECT_EQ(effective(S::current()), 9);
+                              b.unlock();
+                              EXPECT_EQ(effective(S::current()), 1);
+                              a.lock();
+                              b.lock();
+                              b.unlock();
+                              a.unlock();
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+// Elsewhere: the boost is kept after the waiter has timed out.
+TEST(Mutex, TakesBackWhatAWaiterLentThatGaveUp) {
+  K kernel;
+  Mutex<S> mutex;
+  const auto gives_up = [&](Locked how) {
+    return [&mutex, how] {
+      EXPECT_EQ(how == Locked::timed_out ? mutex.acquire_until(at(500)) : mutex.acquire(), how);
+    };
+  };
+  auto& timed = kernel.make("timed", gives_up(Locked::timed_out), {.priority = 9});
+  auto& cancelled = kernel.make("cancelled", gives_up(Locked::cancelled), {.priority = 8});
+  auto& killed = kernel.make("killed", gives_up(Locked::killed), {.priority = 7});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              for (auto* task : {&timed, &cancelled, &killed}) kernel.spawn(*task);
+                              EXPECT_EQ(effective(S::current()), 9);
+                              hal::sim::Machine::spend(ticks(1000));
+                              EXPECT_EQ(effective(S::current()), 8);
+                              S::cancel_wait(cancelled);
+                              EXPECT_EQ(effective(S::current()), 7);
+                              S::kill(killed);
+                              EXPECT_EQ(effective(S::current()), 1);
+                              mutex.unlock();
+                              EXPECT_TRUE(mutex.try_lock());
+                              mutex.unlock();
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+// Elsewhere: priority changed while queued, and the list stays as it was.
+TEST(Mutex, FollowsThePriorityOfAWaiterAndOfItsOwner) {
+  K kernel;
+  Mutex<S> mutex;
+  const auto user = [&](std::string name) {
+    return [&kernel, &mutex, name] {
+      mutex.lock();
+      kernel.log(name);
+      mutex.unlock();
+    };
+  };
+  auto& a = kernel.make("a", user("a"), {.priority = 5});
+  auto& b = kernel.make("b", user("b"), {.priority = 7});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              kernel.spawn(a);
+                              kernel.spawn(b);
+                              EXPECT_EQ(effective(S::current()), 7);
+                              EXPECT_TRUE(S::retune(a, {.priority = 11}));
+                              EXPECT_EQ(effective(S::current()), 11);
+                              EXPECT_TRUE(S::retune(b, {.priority = 12}));
+                              EXPECT_TRUE(S::retune(b, {.priority = 3}));
+                              EXPECT_EQ(effective(S::current()), 11);
+                              EXPECT_TRUE(S::retune(S::current(), {.priority = 2}));
+                              EXPECT_EQ(effective(S::current()), 11);
+                              mutex.unlock();
+                              EXPECT_EQ(effective(S::current()), 2);
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
+}
+
+TEST(Mutex, RefusesADeadlock) {
+  K kernel;
+  Mutex<S> a;
+  Mutex<S> b;
+  auto& other = kernel.make("other",
+                            [&] {
+                              b.lock();
+                              a.lock();
+                              a.unlock();
+                              b.unlock();
+                            },
+                            {.priority = 5});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              a.lock();
+                              EXPECT_EQ(a.acquire(), Locked::deadlock);
+                              kernel.spawn(other);
+                              EXPECT_EQ(b.acquire(), Locked::deadlock);
+                              EXPECT_EQ(effective(S::current()), 5);
+                              a.unlock();
+                              EXPECT_EQ(b.acquire(), Locked::done);
+                              b.unlock();
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(a.owner(), nullptr);
+  EXPECT_EQ(b.owner(), nullptr);
+}
+
+TEST(Mutex, StopsALockThatWouldWaitForItself) {
+  K kernel;
+  Mutex<S> mutex;
+  auto& task = kernel.make("task", [&] {
+    mutex.lock();
+    mutex.lock();
+  });
+  kernel.boot([&] { kernel.spawn(task); });
+  EXPECT_EQ(kernel.run(), (Panic{"a mutex is waited for by its own owner", "task"}));
+}
+
+TEST(Mutex, RefusesAChainThatIsTooDeep) {
+  K kernel;
+  constexpr size_t kOwners = Mutex<S>::kDeepest + 1;
+  std::deque<Mutex<S>> mutexes(kOwners + 1);
+  // Task i has mutex i and waits for mutex i - 1: the chain grows by one each time.
+  for (size_t i = 0; i <= kOwners; ++i) {
+    kernel.make("owner", [&, i] {
+      mutexes[i].lock();
+      if (i == 0) {
+        S::sleep_until(at(900));
+      } else {
+        EXPECT_EQ(mutexes[i - 1].acquire(), i < kOwners ? Locked::done : Locked::too_deep) << i;
+        if (i < kOwners) mutexes[i - 1].unlock();
+      }
+      mutexes[i].unlock();
+    });
+  }
+  kernel.boot([&] {
+    for (K::Thread& task : kernel.threads) kernel.spawn(task);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+TEST(Mutex, TellsTheNextOwnerThatTheFormerOneEndedWithIt) {
+  K kernel;
+  Mutex<S> waited_for;
+  Mutex<S> free;
+  auto& waits = kernel.make("waits",
+                            [&] {
+                              EXPECT_EQ(waited_for.acquire(), Locked::owner_died);
+                              EXPECT_TRUE(waited_for.abandoned());
+                              waited_for.unlock();
+                              EXPECT_FALSE(waited_for.abandoned());
+                              free.lock();
+                              EXPECT_TRUE(free.abandoned());
+                              free.unlock();
+                              EXPECT_EQ(free.acquire(), Locked::done);
+                              EXPECT_FALSE(free.abandoned());
+                              free.unlock();
+                            },
+                            {.priority = 5});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              waited_for.lock();
+                              free.lock();
+                              kernel.spawn(waits);
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+TEST(Mutex, StopsAnUnlockByAnotherTask) {
+  K kernel;
+  Mutex<S> mutex;
+  auto& other = kernel.make("other", [&] { mutex.unlock(); }, {.priority = 5});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              kernel.spawn(other);
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  EXPECT_EQ(kernel.run(),
+            (Panic{"unlock of what another task holds, or unbind of its bond", "other"}));
+}
+
+TEST(Mutex, ServesTheGuardsOfTheStandard) {
+  K kernel;
+  Mutex<S> a;
+  Mutex<S> b;
+  auto& task = kernel.make("task", [&] {
+    {
+      const std::scoped_lock both(a, b);
+      EXPECT_EQ(b.owner(), &S::current());
+    }
+    std::unique_lock lock(a, std::try_to_lock);
+    EXPECT_TRUE(lock.owns_lock());
+  });
+  kernel.boot([&] { kernel.spawn(task); });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(a.owner(), nullptr);
+}
+
+TEST(Mutex, ExcludesOnManyCpusAndForgetsNoInheritance) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    K kernel({.cpus = 3, .seed = seed, .interleave = 2, .stall = ticks(40)});
+    std::deque<Mutex<S>> mutexes(3);
+    std::vector<int> inside(3);
+    int done = 0;
+    std::vector<K::Thread*> tasks;
+    for (int i = 0; i < 6; ++i) {
+      tasks.push_back(&kernel.make("user",
+                                   [&, i] {
+                                     for (int n = 0; n < 4; ++n) {
+                                       // In the order of their numbers: no deadlock.
+                                       const size_t first = static_cast<size_t>(i + n) % 2;
+                                       mutexes[first].lock();
+                                       EXPECT_EQ(++inside[first], 1);
+                                       const Locked second = mutexes[2].acquire_for(ticks(100));
+                                       if (has(second)) {
+                                         EXPECT_EQ(++inside[2], 1);
+                                         hal::sim::Machine::spend(ticks(20));
+                                         --inside[2];
+                                         mutexes[2].unlock();
+                                       }
+                                       --inside[first];
+                                       mutexes[first].unlock();
+                                       ++done;
+                                     }
+                                     EXPECT_EQ(effective(S::current()), i);
+                                   },
+                                   {.priority = static_cast<uint16_t>(i)}));
+    }
+    kernel.boot([&] {
+      for (size_t i = 0; i < tasks.size(); ++i) {
+        kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
+      }
+    });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(done, 24);
+    for (const Mutex<S>& mutex : mutexes) EXPECT_EQ(mutex.owner(), nullptr);
+  }
+}
+
+}  // namespace
+}  // namespace sched::test
