@@ -146,6 +146,28 @@ class Owned : public Bond {
     return result;
   }
 
+  // From the owner, who is not bound to it any more, to the first who waits, if anybody does.
+  [[gnu::noinline]] void hand_over(const Masked& masked, uintptr_t marks) {
+    Graph& graph = S::graph();
+    graph.acquire();
+    Task* const heir = waiters_.serve([&](Waiter<S>& waiter) {
+      const uintptr_t contended = waiters_.empty() ? 0 : kContended;
+      word_.store(address(waiter.task()) | contended | marks, std::memory_order_release);
+    });
+    if (heir == nullptr) {
+      word_.store(marks, std::memory_order_release);
+    } else if (!waiters_.empty() || ceiling_ != nullptr) {
+      settle(*heir);
+    }
+    settle(masked.self());
+    graph.release();
+    if (heir != nullptr) {
+      masked.wake_and_settle(*heir);
+    } else {
+      masked.settle();
+    }
+  }
+
  private:
   static constexpr uintptr_t kContended = 1;  // somebody waits, or is about to
   static constexpr uintptr_t kAbandoned = 2;  // a former owner has ended with it
@@ -186,28 +208,6 @@ class Owned : public Bond {
       at = static_cast<const Owned*>(at->wait().owned)->owner();
     }
     return Locked::too_deep;
-  }
-
-  // From the owner, who is not bound to it any more, to the first who waits, if anybody does.
-  [[gnu::noinline]] void hand_over(const Masked& masked, uintptr_t marks) {
-    Graph& graph = S::graph();
-    graph.acquire();
-    Task* const heir = waiters_.serve([&](Waiter<S>& waiter) {
-      const uintptr_t contended = waiters_.empty() ? 0 : kContended;
-      word_.store(address(waiter.task()) | contended | marks, std::memory_order_release);
-    });
-    if (heir == nullptr) {
-      word_.store(marks, std::memory_order_release);
-    } else if (!waiters_.empty()) {
-      settle(*heir);
-    }
-    settle(masked.self());
-    graph.release();
-    if (heir != nullptr) {
-      masked.wake_and_settle(*heir);
-    } else {
-      masked.settle();
-    }
   }
 
   // Its owner ends.
