@@ -11,13 +11,20 @@
 // but a move: a task that is picked moves to the level of its threshold and goes home when it
 // blocks or its turn ends. The paper raises a job from its start to its completion; a job here is
 // the time from a wake to the next park or yield.
+//
+// A task that others wait for is at the level of the most urgent of them if that is above its own:
+// basic priority inheritance (Sha, Rajkumar and Lehoczky, see `Inherits` in policy.h). That level
+// takes the place of its priority, and of its threshold where it is above that. A task that never
+// inherits takes no step more for it.
 
 #ifndef BATON_SCHED_POLICY_FIXED_PRIORITY_H_
 #define BATON_SCHED_POLICY_FIXED_PRIORITY_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "sched/policy/level_set.h"
 #include "sched/policy/policy.h"
@@ -33,10 +40,27 @@ enum class Thresholds : bool { none, each };
 template <Thresholds kThresholds>
 class BasicFixedPriority {
   static constexpr bool kHasThresholds = kThresholds == Thresholds::each;
-  struct NoThreshold {};
-  struct WithThreshold {
-    uint8_t home = 0;       // the level of the priority itself
-    uint8_t threshold = 0;  // the level while it runs
+
+  // Where an entity is, or may be: a level in the low byte. The high byte is nought at home, and
+  // what is inherited where it has begun, so that the two differ also at the same level: inherited
+  // urgency can be above the threshold, and when it ends whether the job has begun still matters.
+  using Place = uint16_t;
+  static constexpr uint8_t level_of(Place place) { return static_cast<uint8_t>(place); }
+
+  struct PlainState {
+    uint8_t level_ = 0;  // the ring it is in, or enters next
+    uint8_t priority_ = 0;
+    uint8_t inherited_ = 0;  // at 0 it changes nothing
+    uint8_t level() const { return level_; }
+  };
+  struct ThresholdState {
+    Place place_ = 0;  // the ring it is in, or enters next
+    Place home_ = 0;   // of its priority or what it inherits
+    Place begun_ = 0;  // of its threshold, or home: while it runs
+    uint8_t priority_ = 0;
+    uint8_t threshold_ = 0;
+    uint8_t level() const { return level_of(place_); }
+    uint8_t inherited() const { return static_cast<uint8_t>(begun_ >> 8); }
   };
   struct PlainAttributes {
     uint16_t priority = 0;
@@ -52,13 +76,15 @@ class BasicFixedPriority {
   static constexpr size_t kLevels = LevelSet::kSize;
 
   class Entity : public RingLink<BasicFixedPriority>,
-                 private std::conditional_t<kHasThresholds, WithThreshold, NoThreshold> {
+                 private std::conditional_t<kHasThresholds, ThresholdState, PlainState> {
     friend BasicFixedPriority;
-    uint8_t level_ = 0;  // the ring it is in, or enters next
   };
 
   /// `priority` 0 to 255; with thresholds also `threshold`, from the priority to 255.
   using Attributes = std::conditional_t<kHasThresholds, ThresholdAttributes, PlainAttributes>;
+
+  /// A level: the priority, or the inherited one that is above it.
+  using Claim = uint8_t;
 
   /// Makes `level` round robin with this slice; a slice of zero makes it first in, first out, as
   /// every level is to begin with. Takes effect from the next turn. For the owning CPU, masked, or
@@ -72,31 +98,68 @@ class BasicFixedPriority {
   /// Refuses a priority or a threshold out of range.
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     if (attributes.priority >= kLevels) return false;
-    const uint8_t level = static_cast<uint8_t>(attributes.priority);
+    const uint8_t priority = static_cast<uint8_t>(attributes.priority);
     if constexpr (kHasThresholds) {
       if (attributes.threshold >= kLevels) return false;
       const uint8_t threshold = static_cast<uint8_t>(attributes.threshold);
-      if (threshold != 0 && threshold < level) return false;
-      entity->home = level;
-      entity->threshold = threshold == 0 ? level : threshold;
+      if (threshold != 0 && threshold < priority) return false;
+      entity->threshold_ = threshold == 0 ? priority : threshold;
+      entity->priority_ = priority;
+      settle(*entity, entity->inherited());
+      entity->place_ = entity->home_;
+    } else {
+      entity->priority_ = priority;
+      entity->level_ = std::max(priority, entity->inherited_);
     }
-    entity->level_ = level;
     return true;
   }
 
   Attributes attributes(const Entity& entity) const {
     if constexpr (kHasThresholds) {
-      return {.priority = entity.home, .threshold = entity.threshold};
+      return {.priority = entity.priority_, .threshold = entity.threshold_};
     } else {
-      return {.priority = entity.level_};
+      return {.priority = entity.priority_};
     }
   }
 
-  Links enqueue(Entity& entity, Enter, Instant) { return enter(entity, &Queue::push_back); }
+  Claim claim(const Entity& entity) const {
+    if constexpr (kHasThresholds) {
+      return level_of(entity.home_);
+    } else {
+      return entity.level_;
+    }
+  }
+  static Claim join(Claim a, Claim b) { return std::max(a, b); }
+  static bool precedes(Claim a, Claim b) { return a > b; }
 
-  Links dequeue(Entity& entity, Leave, Instant) {
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    const uint8_t inherited = claims == nullptr ? 0 : *claims;
+    if constexpr (kHasThresholds) {
+      const bool has_begun = entity->place_ != entity->home_;
+      settle(*entity, inherited);
+      entity->place_ = has_begun ? entity->begun_ : entity->home_;
+    } else {
+      entity->inherited_ = inherited;
+      entity->level_ = std::max(entity->priority_, inherited);
+    }
+  }
+
+  Links enqueue(Entity& entity, Enter why, Instant) {
+    const Links links = enter(entity, &Queue::push_back);
+    if (why == Enter::inherited && links == Links::intact) {
+      levels_[entity.level()].queue.start_at(entity);
+    }
+    return links;
+  }
+
+  Links dequeue(Entity& entity, Leave why, Instant) {
     const Links links = leave(entity);
-    if constexpr (kHasThresholds) entity.level_ = entity.home;
+    if constexpr (kHasThresholds) {
+      if (why != Leave::inherited) entity.place_ = entity.home_;
+      if (why == Leave::exited) entity.begun_ = 0;
+    } else {
+      if (why == Leave::exited) entity.inherited_ = 0;
+    }
     return links;
   }
 
@@ -104,9 +167,9 @@ class BasicFixedPriority {
     [[assume(top_ != nullptr)]];  // the entity is in a ring
     if (why == Pause::preempted) return Links::intact;
     if constexpr (kHasThresholds) {
-      if (entity.level_ != entity.home) return move(entity, entity.home, &Queue::push_back);
+      if (entity.place_ != entity.home_) return move(entity, entity.home_, &Queue::push_back);
     }
-    return levels_[entity.level_].queue.rotate(entity);
+    return levels_[entity.level()].queue.rotate(entity);
   }
 
   /// Not with thresholds: whether a task that goes home finds somebody there, or at a level
@@ -121,8 +184,8 @@ class BasicFixedPriority {
     if (top_ == nullptr) return {};
     if constexpr (kHasThresholds) {
       Entity& front = top_->queue.front();
-      if (front.level_ != front.threshold &&
-          move(front, front.threshold, &Queue::push_front) == Links::corrupt) {
+      if (front.place_ != front.begun_ &&
+          move(front, front.begun_, &Queue::push_front) == Links::corrupt) {
         return {};
       }
     }
@@ -131,9 +194,15 @@ class BasicFixedPriority {
 
   /// A higher level preempts; at the same level a slice that had no need to end does now.
   Instant contend(Entity& entered, Entity& current, Instant now) {
-    if (entered.level_ > current.level_) return now;
-    if (entered.level_ < current.level_) return never;
-    return end_of_slice(levels_[current.level_], now);
+    if (entered.level() > current.level()) return now;
+    if (entered.level() < current.level()) return never;
+    Level& level = levels_[current.level()];
+    if (&level.queue.front() == &entered) [[unlikely]] {
+      // It came before its equals because of what it inherits, and one of them runs, who has to be
+      // the front while it does: it comes next. (Broken links are found when they are used.)
+      if (level.queue.swap_first_two() == Links::corrupt) return now;
+    }
+    return end_of_slice(level, now);
   }
 
  private:
@@ -151,11 +220,11 @@ class BasicFixedPriority {
   }
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {
-    Level& level = levels_[entity.level_];
+    Level& level = levels_[entity.level()];
     const bool was_empty = level.queue.empty();
     if ((level.queue.*push)(entity) == Links::corrupt) return Links::corrupt;
     if (was_empty) {
-      occupied_.insert(entity.level_);
+      occupied_.insert(entity.level());
       if (&level > top_) {  // null is below every level
         top_ = &level;
         turn_ = forever;
@@ -167,14 +236,14 @@ class BasicFixedPriority {
   }
 
   Links leave(Entity& entity) {
-    Level& level = levels_[entity.level_];
+    Level& level = levels_[entity.level()];
     const bool last = Queue::is_alone(entity);
     const Links links = last ? level.queue.remove_last(entity) : level.queue.remove(entity);
     if (links == Links::corrupt) return Links::corrupt;
-    if (last) occupied_.erase(entity.level_);
+    if (last) occupied_.erase(entity.level());
     if (&level != top_) return Links::intact;
     if (last) {
-      const int highest = occupied_.highest(entity.level_);
+      const int highest = occupied_.highest(entity.level());
       top_ = highest < 0 ? nullptr : &levels_[highest];
     }
     if (top_ != nullptr) update_turn();
@@ -184,10 +253,21 @@ class BasicFixedPriority {
   // After another level became the top, or the top's ring changed between one and more.
   void update_turn() { turn_ = top_->queue.front_is_alone() ? forever : top_->slice(); }
 
-  Links move(Entity& entity, uint8_t level, Links (Queue::*push)(Entity&)) {
+  Links move(Entity& entity, Place place, Links (Queue::*push)(Entity&))
+    requires kHasThresholds
+  {
     if (leave(entity) == Links::corrupt) return Links::corrupt;
-    entity.level_ = level;
+    entity.place_ = place;
     return enter(entity, push);
+  }
+
+  // What its places are by its attributes and what it inherits.
+  static void settle(Entity& entity, uint8_t inherited)
+    requires kHasThresholds
+  {
+    const uint8_t home = std::max(entity.priority_, inherited);
+    entity.home_ = home;
+    entity.begun_ = static_cast<Place>(inherited << 8 | std::max(entity.threshold_, home));
   }
 
   Level* top_ = nullptr;     // the highest level that holds somebody
@@ -196,13 +276,15 @@ class BasicFixedPriority {
   std::array<Level, kLevels> levels_{};
 };
 
-/// Priorities alone: two bytes of attributes, one byte of metadata.
+/// Priorities alone: two bytes of attributes, three of metadata.
 using FixedPriority = BasicFixedPriority<Thresholds::none>;
 
 /// Priorities and preemption thresholds.
 using FixedPriorityThreshold = BasicFixedPriority<Thresholds::each>;
 
 static_assert(Contends<FixedPriority> && Contends<FixedPriorityThreshold>);
+static_assert(Ranks<FixedPriority> && Ranks<FixedPriorityThreshold>);
+static_assert(sizeof(FixedPriority::Entity) == sizeof(FixedPriorityThreshold::Entity));
 
 }  // namespace sched
 

@@ -240,7 +240,7 @@ concept Detaches = Policy<P> && requires(P& p, Detached<typename P::Entity> e) {
 ///
 /// inherit(detached, claims): from now on the entity counts for what its own attributes give it,
 /// joined with `*claims`; for no more than that when `claims` is null. Replaces what was inherited
-/// before, outlives `attach`, ends with `detach` and with `enqueue(e, created)`. Refuses nothing.
+/// before, outlives `attach`, ends with `detach` and with `dequeue(e, exited)`. Refuses nothing.
 template <typename P>
 concept Inherits = Policy<P> && requires { requires std::copyable<typename P::Claim>; } &&
                    requires { requires std::equality_comparable<typename P::Claim>; } &&

@@ -64,9 +64,12 @@ class Ring {
   /// Adds `entity`, which is in no ring, before all others.
   Links push_front(Entity& entity) {
     const Links links = push_back(entity);
-    if (links == Links::intact) front_ = &static_cast<Link&>(entity);
+    if (links == Links::intact) start_at(entity);
     return links;
   }
+
+  /// Turns the ring until `entity`, which is in it, is the front.
+  void start_at(Entity& entity) { front_ = &static_cast<Link&>(entity); }
 
   /// Takes `entity` out; the next one becomes the front if it was that.
   Links remove(Entity& entity) {
@@ -112,6 +115,26 @@ class Ring {
       front_->prev = &other_back;
     }
     other.front_ = nullptr;
+  }
+
+  /// Has the front and the next one change places. The ring must not be empty.
+  Links swap_first_two() {
+    Link& first = *front_;
+    Link& second = *first.next;
+    Link& third = *second.next;
+    Link& last = *first.prev;
+    if (second.prev != &first || third.prev != &second || last.next != &first) [[unlikely]]
+      return Links::corrupt;
+    if (&second != &last) {  // of two, or one, the order is who is the front
+      last.next = &second;
+      second.prev = &last;
+      second.next = &first;
+      first.prev = &second;
+      first.next = &third;
+      third.prev = &first;
+    }
+    front_ = &second;
+    return Links::intact;
   }
 
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.

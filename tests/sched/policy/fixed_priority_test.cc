@@ -2,11 +2,14 @@
 
 #include "sched/policy/fixed_priority.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -54,13 +57,20 @@ struct Lines {
   }
 
   std::list<int>& line_of(int e) { return lines[level[static_cast<size_t>(e)]]; }
-  void enqueue(int e, const Attributes& attributes) {
-    level[static_cast<size_t>(e)] = attributes.priority;
-    line_of(e).push_back(e);
+  // At the level of the most urgent that waits for it, if that is above its own; before its equals
+  // when that is why it comes.
+  void enqueue(int e, const Attributes& attributes, Enter why, Instant) {
+    const uint16_t lent = inherited[static_cast<size_t>(e)].value_or(0);
+    level[static_cast<size_t>(e)] = std::max(attributes.priority, lent);
+    line_of(e).insert(why == Enter::inherited ? line_of(e).begin() : line_of(e).end(), e);
   }
-  void dequeue(int e, Leave) {
+  void dequeue(int e, Leave why) {
     line_of(e).remove(e);
     if (line_of(e).empty()) lines.erase(level[static_cast<size_t>(e)]);
+    if (why == Leave::exited) inherited[static_cast<size_t>(e)].reset();
+  }
+  void inherit(int e, std::optional<P::Claim> claims) {
+    inherited[static_cast<size_t>(e)] = claims;
   }
   void put_back(int e, Pause why) {
     if (why == Pause::preempted) return;
@@ -79,11 +89,15 @@ struct Lines {
     const uint16_t theirs = level[static_cast<size_t>(entered)];
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
+    // Before its equals, but for the one that runs.
+    std::list<int>& line = lines[ours];
+    if (line.front() == entered) std::swap(line.front(), *std::next(line.begin()));
     return end_of_slice(ours, now);
   }
 
   absl::btree_map<uint16_t, std::list<int>> lines;
   std::array<uint16_t, H::kEntities> level{};
+  std::array<std::optional<P::Claim>, H::kEntities> inherited;
   absl::btree_map<uint16_t, Duration> slice;
 };
 
@@ -161,6 +175,74 @@ TEST(FixedPriority, PreemptsForAHigherPriorityOnly) {
   EXPECT_EQ(h.drain(), (std::vector<int>{3, 0, 2, 1}));  // 0 has kept its place before 2
 }
 
+TEST(FixedPriority, RunsWithWhatItInheritsBeforeItsEquals) {
+  H h;
+  for (const int e : {0, 1}) h.add(e, {.priority = 5});
+  for (const int e : {2, 3}) h.add(e, {.priority = 9});
+  h.pass_on(1, at(1), h.claim(2));
+  EXPECT_EQ(h.claim(1), 9);
+  EXPECT_EQ(h.attributes(1), (Attributes{.priority = 5}));
+  EXPECT_EQ(h.pick().entity, 1);
+  h.pass_on(1, at(1));  // gives it back: the first of its own level
+  EXPECT_EQ(h.claim(1), 5);
+  EXPECT_EQ(h.drain(), (std::vector<int>{2, 3, 1, 0}));
+}
+
+TEST(FixedPriority, ComesNextWhenOneOfItsEqualsRuns) {
+  for (const Pause why : {Pause::yielded, Pause::timed_out, Pause::preempted}) {
+    H h;
+    for (const int e : {0, 1, 2}) h.add(e, {.priority = 5});
+    h.add(3, {.priority = 4});
+    ASSERT_EQ(h.pick().entity, 0);
+    h.pass_on(3, at(1), uint8_t{5});
+    EXPECT_EQ(h.contend(3, 0, at(100)), no_end(at(100)));
+    ASSERT_EQ(h.put_back(0, why), Links::intact);
+    EXPECT_EQ(h.drain(), why == Pause::preempted ? (std::vector<int>{0, 3, 1, 2})
+                                                 : (std::vector<int>{3, 1, 2, 0}));
+  }
+}
+
+TEST(FixedPriority, InheritsNothingFromTheLessUrgent) {
+  H h;
+  for (const int e : {0, 1}) h.add(e, {.priority = 5});
+  h.pass_on(1, at(1), uint8_t{4});
+  EXPECT_EQ(h.claim(1), 5);
+  EXPECT_EQ(h.drain(), (std::vector<int>{1, 0}));
+}
+
+TEST(FixedPriority, KeepsWhatItInheritsWhileItIsBlockedAndWhenItsPriorityChanges) {
+  H h;
+  h.add(0, {.priority = 5});
+  h.add(1, {.priority = 8});
+  ASSERT_EQ(h.dequeue(0, Leave::blocked), Links::intact);
+  h.inherit(0, uint8_t{9});
+  ASSERT_TRUE(h.attach(0, {.priority = 7}));
+  EXPECT_EQ(h.claim(0), 9);
+  EXPECT_EQ(h.attributes(0), (Attributes{.priority = 7}));
+  ASSERT_EQ(h.enqueue(0, Enter::woken), Links::intact);
+  EXPECT_EQ(h.contend(0, 1, at(100)), at(100));
+  h.pass_on(0, at(1));
+  EXPECT_EQ(h.claim(0), 7);
+  EXPECT_EQ(h.drain(), (std::vector<int>{1, 0}));
+}
+
+TEST(FixedPriority, InheritsNothingInItsNextLife) {
+  H h;
+  h.add(0, {.priority = 5});
+  h.pass_on(0, at(1), uint8_t{9});
+  ASSERT_EQ(h.dequeue(0, Leave::exited), Links::intact);
+  h.add(0, {.priority = 6});
+  EXPECT_EQ(h.claim(0), 6);
+}
+
+TEST(FixedPriority, OrdersClaimsByLevel) {
+  EXPECT_TRUE(FixedPriority::precedes(9, 8));
+  EXPECT_FALSE(FixedPriority::precedes(8, 8));
+  EXPECT_FALSE(FixedPriority::precedes(8, 9));
+  EXPECT_EQ(FixedPriority::join(8, 9), 9);
+  EXPECT_EQ(FixedPriority::join(9, 8), 9);
+}
+
 TEST(FixedPriority, RefusesAPriorityOutOfRangeAndKeepsTheOldOne) {
   H h;
   ASSERT_TRUE(h.attach(0, {.priority = 7}));
@@ -205,9 +287,12 @@ struct Jobs {
     int e = H::kNobody;
     Attributes attributes;
     bool started = false;
-    uint64_t since = 0;  // its place among those of its level
+    int64_t since = 0;  // its place among those of its level
+    uint16_t inherited = 0;
 
-    uint16_t counts_as() const { return started ? attributes.threshold : attributes.priority; }
+    uint16_t counts_as() const {
+      return std::max(started ? attributes.threshold : attributes.priority, inherited);
+    }
   };
 
   void configure(P& policy, absl::BitGenRef gen) {
@@ -247,10 +332,23 @@ struct Jobs {
     for (const Job& job : jobs) others += job.e != of.e && job.counts_as() == of.counts_as();
     return others;
   }
-  void enqueue(int e, const Attributes& attributes) {
-    jobs.push_back({.e = e, .attributes = attributes, .since = ++clock});
+  // Whose inheritance changes has begun as it had before; it comes before its equals.
+  void enqueue(int e, const Attributes& attributes, Enter why, Instant) {
+    const bool is_same = why == Enter::inherited;
+    jobs.push_back({.e = e,
+                    .attributes = attributes,
+                    .started = is_same && had_started,
+                    .since = is_same ? -++clock : ++clock,
+                    .inherited = inherited[static_cast<size_t>(e)]});
   }
-  void dequeue(int e, Leave) { jobs.erase(find(e)); }
+  void dequeue(int e, Leave why) {
+    had_started = find(e)->started;
+    if (why == Leave::exited) inherited[static_cast<size_t>(e)] = 0;
+    jobs.erase(find(e));
+  }
+  void inherit(int e, std::optional<P::Claim> claims) {
+    inherited[static_cast<size_t>(e)] = claims.value_or(0);
+  }
   void put_back(int e, Pause why) {
     if (why == Pause::preempted) return;
     Job& job = *find(e);
@@ -276,12 +374,17 @@ struct Jobs {
     const uint16_t theirs = find(entered)->counts_as();
     const uint16_t ours = find(current)->counts_as();
     if (theirs != ours) return theirs > ours ? now : never;
+    if (find(entered)->since < find(current)->since) {
+      std::swap(find(entered)->since, find(current)->since);
+    }
     return end_of_slice(ours, now);
   }
 
   std::list<Job> jobs;
   absl::btree_map<uint16_t, Duration> slice;
-  uint64_t clock = 0;
+  std::array<uint16_t, H::kEntities> inherited{};
+  bool had_started = false;  // the last that left
+  int64_t clock = 0;
 };
 
 using T = Harness<FixedPriorityThreshold>;
@@ -349,6 +452,51 @@ TEST(Threshold, UsesTheSliceOfTheLevelThatTheTaskCountsAs) {
   EXPECT_EQ(h.pick(at(100)), (T::Answer{0, no_end(at(100))}));  // alone at 10
   h.add(2, {.priority = 10});
   EXPECT_EQ(h.contend(2, 0, at(100)), at(120));
+}
+
+TEST(Threshold, CountsAsWhatItInheritsWhereThatIsMore) {
+  T h;
+  h.add(0, {.priority = 5, .threshold = 10});
+  h.add(1, {.priority = 4});
+  h.pass_on(0, at(1), uint8_t{8});  // above its priority, below its threshold
+  EXPECT_EQ(h.claim(0), 8);
+  EXPECT_EQ(h.attributes(0), (ThresholdAttributes{.priority = 5, .threshold = 10}));
+  h.add(2, {.priority = 7});
+  ASSERT_EQ(h.pick().entity, 0);
+  h.add(3, {.priority = 9});
+  EXPECT_EQ(h.contend(3, 0, at(100)), never);
+  h.pass_on(0, at(1), uint8_t{12});  // above both
+  h.add(4, {.priority = 11});
+  EXPECT_EQ(h.contend(4, 0, at(100)), never);
+  ASSERT_EQ(h.put_back(0, Pause::yielded), Links::intact);
+  EXPECT_EQ(h.pick().entity, 0);  // also at home it is at 12 now
+}
+
+TEST(Threshold, OutlivesWhatWasInherited) {
+  // Begun before it inherited, and begun while it did: it counts as its threshold afterwards.
+  for (const bool begins_first : {true, false}) {
+    T h;
+    h.add(0, {.priority = 5, .threshold = 10});
+    if (begins_first) {
+      ASSERT_EQ(h.pick().entity, 0);
+    }
+    h.pass_on(0, at(1), uint8_t{12});
+    ASSERT_EQ(h.pick().entity, 0);
+    h.pass_on(0, at(1));
+    h.add(1, {.priority = 9});
+    EXPECT_EQ(h.contend(1, 0, at(100)), never) << begins_first;
+    EXPECT_EQ(h.pick().entity, 0) << begins_first;
+  }
+}
+
+TEST(Threshold, DoesNotBeginByInheriting) {
+  T h;
+  h.add(0, {.priority = 5, .threshold = 10});
+  h.add(1, {.priority = 13});
+  h.pass_on(0, at(1), uint8_t{12});
+  h.pass_on(0, at(1));
+  h.add(2, {.priority = 9});
+  EXPECT_EQ(h.drain(), (std::vector<int>{1, 2, 0}));
 }
 
 TEST(Threshold, RefusesWhatIsOutOfRangeAndKeepsTheOldValues) {

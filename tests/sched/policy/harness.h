@@ -100,6 +100,34 @@ class Harness : public Mechanism {
     policy.detach(detached(entities[static_cast<size_t>(e)]));
   }
 
+  auto claim(int e) const
+    requires Inherits<P>
+  {
+    return policy.claim(entities[static_cast<size_t>(e)]);
+  }
+  /// Of a detached one. Without claims it inherits nothing.
+  void inherit(int e)
+    requires Inherits<P>
+  {
+    policy.inherit(detached(entities[static_cast<size_t>(e)]), nullptr);
+  }
+  template <typename Claim>
+  void inherit(int e, const Claim& claims)
+    requires Inherits<P>
+  {
+    const typename P::Claim inherited = claims;
+    policy.inherit(detached(entities[static_cast<size_t>(e)]), &inherited);
+  }
+  /// Of a runnable one: what a mechanism does when somebody begins or ceases to wait for it.
+  template <typename... Claim>
+  void pass_on(int e, Instant now, const Claim&... claims)
+    requires Inherits<P>
+  {
+    ASSERT_EQ(dequeue(e, Leave::inherited, now), Links::intact) << e;
+    inherit(e, claims...);
+    ASSERT_EQ(enqueue(e, Enter::inherited, now), Links::intact) << e;
+  }
+
   /// Admits and enqueues.
   void add(int e, const Attributes& attributes = {}) {
     ASSERT_TRUE(attach(e, attributes)) << e;
@@ -144,6 +172,10 @@ class Harness : public Mechanism {
 ///     void enqueue(int e, Attributes, Enter, Instant now)
 ///     void dequeue(int e, Leave, Instant now)
 ///     void put_back(int e, Pause, Instant now)
+///     void inherit(int e, std::optional<Claim>)    what it inherits from now on. Whose model has
+///     it
+///                                                  not inherits nothing. `dequeue` of an exited
+///                                                  one, and `detach`, end it
 ///     Duration random_step(absl::BitGenRef)        how far the clock goes from one action to the
 ///                                                  next: 0 to 50 ticks without it
 template <Policy P, typename Model>
@@ -259,6 +291,33 @@ void check_against_model(uint64_t seed, int actions) {
     if constexpr (Detaches<P>) harness.detach(e);
     if constexpr (requires { model.detach(e); }) model.detach(e);
   };
+  const auto is_here = [&](int e) {
+    return where(e) == Where::blocked || where(e) == Where::runnable;
+  };
+  // A detached one inherits what one or two others have, or nothing.
+  static constexpr bool kInherits = [] {
+    if constexpr (Inherits<P>) {
+      return requires(Model m, std::optional<typename P::Claim> c) { m.inherit(0, c); };
+    }
+    return false;
+  }();
+  const auto inherit = [&](int e) {
+    if constexpr (kInherits) {
+      std::optional<typename P::Claim> claims;
+      for (int waiters = below(3); waiters > 0; --waiters) {
+        const int waiter = below(H::kEntities);
+        if (waiter == e || !is_here(waiter)) continue;
+        const typename P::Claim claim = harness.claim(waiter);
+        claims = claims ? P::join(*claims, claim) : claim;
+      }
+      harness.inherit(e);
+      const typename P::Claim own = harness.claim(e);
+      if (claims) harness.inherit(e, *claims);
+      model.inherit(e, claims);
+      EXPECT_EQ(harness.claim(e), claims ? P::join(own, *claims) : own);
+      EXPECT_EQ(harness.attributes(e), given(e));
+    }
+  };
   // Chooses because that is due: the until has come, or somebody preempts, or nobody is current.
   const auto choose = [&] {
     charge();
@@ -311,7 +370,7 @@ void check_against_model(uint64_t seed, int actions) {
     }
 
     const int e = below(H::kEntities);
-    switch (below(10)) {
+    switch (below(kInherits ? 12 : 10)) {
       case 0:
       case 1:
       case 2:
@@ -377,6 +436,16 @@ void check_against_model(uint64_t seed, int actions) {
         break;
       case 8:
         if (current != kNobody && !due && e != current && where(e) == Where::runnable) yield_to(e);
+        break;
+      case 10:  // others begin or cease to wait for it
+      case 11:
+        if (where(e) == Where::blocked) inherit(e);
+        if (where(e) == Where::runnable) {
+          charge();
+          dequeue(e, Leave::inherited);
+          inherit(e);
+          enqueue(e, Enter::inherited);
+        }
         break;
       default: choose();  // the kernel needs the CPU for a moment
     }
