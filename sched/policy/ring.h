@@ -117,26 +117,6 @@ class Ring {
     other.front_ = nullptr;
   }
 
-  /// Has the front and the next one change places. The ring must not be empty.
-  Links swap_first_two() {
-    Link& first = *front_;
-    Link& second = *first.next;
-    Link& third = *second.next;
-    Link& last = *first.prev;
-    if (second.prev != &first || third.prev != &second || last.next != &first) [[unlikely]]
-      return Links::corrupt;
-    if (&second != &last) {  // of two, or one, the order is who is the front
-      last.next = &second;
-      second.prev = &last;
-      second.next = &first;
-      first.prev = &second;
-      first.next = &third;
-      third.prev = &first;
-    }
-    front_ = &second;
-    return Links::intact;
-  }
-
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
   Links rotate(Entity& entity) {
     Link& next = *static_cast<Link&>(entity).next;

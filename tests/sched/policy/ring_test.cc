@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <deque>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/random/distributions.h"
@@ -82,22 +81,6 @@ TEST_F(RingTest, RotatesTheFrontToTheBack) {
   for (int i = 0; i < 3; ++i) ASSERT_EQ(ring_.push_back(item(i)), Links::intact);
   ASSERT_EQ(ring_.rotate(item(0)), Links::intact);
   EXPECT_EQ(order(), (std::vector<int>{1, 2, 0}));
-}
-
-TEST_F(RingTest, SwapsTheFirstTwoHoweverManyThereAre) {
-  for (int items = 1; items <= kItems; ++items) {
-    Items ring;
-    std::swap(ring_, ring);
-    std::vector<int> expected;
-    for (int i = 0; i < items; ++i) {
-      ASSERT_EQ(ring_.push_back(item(i)), Links::intact);
-      expected.push_back(i);
-    }
-    if (items > 1) std::swap(expected[0], expected[1]);
-    ASSERT_EQ(ring_.swap_first_two(), Links::intact);
-    EXPECT_EQ(order(), expected);
-    while (!ring_.empty()) ASSERT_EQ(ring_.remove(ring_.front()), Links::intact);
-  }
 }
 
 TEST_F(RingTest, RotatesAnItemThatIsAlone) {
@@ -215,9 +198,6 @@ TEST_F(RingTest, ReportsEachBrokenLinkThatAnOperationFollowsAndChangesNothing) {
       {"rotate",
        [](Items& ring, auto& items) { return ring.rotate(items[0]); },
        {{0, kNext}, {1, kPrev}}},
-      {"swap_first_two",
-       [](Items& ring, auto&) { return ring.swap_first_two(); },
-       {{0, kNext}, {0, kPrev}, {1, kNext}, {1, kPrev}, {2, kPrev}, {3, kNext}}},
   };
   for (const Case& test : cases) {
     for (const auto& [broken, next] : test.follows) {
