@@ -204,7 +204,7 @@ class BasicFixedPriority {
     if (entered.level() > current.level()) return now;
     if (entered.level() < current.level()) return never;
     Level& level = levels_[current.level()];
-    if (&level.queue.front() == &entered) return now;  // before its equals: it inherits
+    if (&level.queue.front() != &current) return now;  // one that inherits came before it
     return end_of_slice(level, now);
   }
 

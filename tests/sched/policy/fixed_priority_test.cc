@@ -87,7 +87,7 @@ struct Lines {
     const uint16_t theirs = level[static_cast<size_t>(entered)];
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
-    if (lines[ours].front() == entered) return now;
+    if (lines[ours].front() != current) return now;  // one that inherits came before it
     return end_of_slice(ours, now);
   }
 
@@ -370,7 +370,9 @@ struct Jobs {
     const uint16_t theirs = find(entered)->counts_as();
     const uint16_t ours = find(current)->counts_as();
     if (theirs != ours) return theirs > ours ? now : never;
-    if (find(entered)->since < find(current)->since) return now;
+    for (const Job& job : jobs) {  // one that inherits came before it
+      if (job.counts_as() == ours && job.since < find(current)->since) return now;
+    }
     return end_of_slice(ours, now);
   }
 
