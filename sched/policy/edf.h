@@ -88,6 +88,8 @@ class BasicEdf {
 
  public:
   static constexpr bool kHoldsBack = true;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   /// For `Global`: without reclaiming nothing of what one has used concerns another.
   static constexpr bool kGoesByEntities = !kReclaims;
   /// 36 years at 1 GHz.
@@ -597,6 +599,7 @@ class BasicEdf {
 
   // It is runnable: its bandwidth is in use.
   void activate(Entity& entity) {
+    if (!entity.is_admitted_) return;
     if (entity.use_ == Use::lingers) {
       if (lingering_.remove(entity) == Links::corrupt) links_ = Links::corrupt;
       entity.from_ = Instant{};

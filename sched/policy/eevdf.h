@@ -52,6 +52,8 @@ namespace sched {
 /// See the head of this file. `enqueue`, `dequeue` and `pick` are O(log n), the rest O(1).
 class Eevdf {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   /// The longest slice and quantum: 2^32 - 1 ticks.
   static constexpr Duration kLongestSlice{UINT32_MAX};
 

@@ -74,6 +74,8 @@ class BasicFixedPriority {
 
  public:
   static constexpr size_t kLevels = LevelSet::kSize;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
 
   class Entity : public RingLink<BasicFixedPriority>,
                  private std::conditional_t<kHasThresholds, ThresholdState, PlainState> {

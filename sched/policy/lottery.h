@@ -34,6 +34,8 @@ namespace sched {
 /// quantum counts as if he had used that. So the values of 2^20 tasks sum up to 2^63 at most.
 class Lottery {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   class Entity : public SumLink<Lottery> {
     friend Lottery;
     Duration used_;                   // in the turn that it has, or had last

@@ -36,6 +36,8 @@ class BasicMlfq {
 
  public:
   static constexpr size_t kLevels = kLevelCount;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
 
   class Entity : public RingLink<BasicMlfq> {
     friend BasicMlfq;

@@ -34,6 +34,8 @@ namespace sched {
 /// (a debt of 18 minutes at 1 GHz, of a task with one ticket) they forgive what is beyond.
 class Stride {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   class Entity : public TreeLink<Stride> {
     friend Stride;
     VirtualTime pass_;  // while it is not runnable: relative to the global pass

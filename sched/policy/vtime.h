@@ -18,6 +18,8 @@ namespace sched {
 /// See the head of this file. `ran` and `contend` are O(1), the rest O(log n).
 class Vtime {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   struct Attributes {
     Weight weight = kNormalWeight;  ///< its share, from 1 to `kMaxWeight`
 

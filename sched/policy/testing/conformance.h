@@ -715,6 +715,11 @@ class Run : public Mechanism {
       } else {
         S::act(policy_, context_, source_, now_);
       }
+      if constexpr (kInherits) {  // another policy, other claims
+        for (int e = 0; e < static_cast<int>(kEntities); ++e) {
+          if (is_here(e)) claimed(e) = policy_.claim(entity(e));
+        }
+      }
       pick();
     }
   }
