@@ -151,6 +151,7 @@ class Budgeted {
     Enter entry_{};                // what `P` is to be told when it gets it
     bool is_held_ = false;
     bool owes_entry_ = false;  // it left while held back, to come back at once
+    bool inherits_ = false;
   };
 
   /// Those of `P`, and the budget.
@@ -165,6 +166,8 @@ class Budgeted {
   };
 
   static constexpr bool kHoldsBack = true;
+  static constexpr bool kTakesGuests = takes_guests<P>;
+  using Claim = ClaimOf<P>;
 
   /// The policy under the budgets, to set it up.
   P& inner() { return seat_.policy(); }
@@ -190,7 +193,8 @@ class Budgeted {
   Links enqueue(Entity& entity, Enter why, Instant now) {
     if (why == Enter::created) entity.use_.clear();
     // It came to be held back and never left, as far as `P` was told: that is still to be told.
-    if (entity.owes_entry_ && (why == Enter::retuned || why == Enter::moved)) why = entity.entry_;
+    const bool comes_back = why == Enter::retuned || why == Enter::inherited || why == Enter::moved;
+    if (entity.owes_entry_ && comes_back) why = entity.entry_;
     entity.owes_entry_ = false;
     if (may_run(entity, now)) return seat_.enqueue(part(entity), why, now);
     return hold_back(entity, why);
@@ -199,11 +203,14 @@ class Budgeted {
   Links dequeue(Entity& entity, Leave why, Instant now) {
     if (entity.is_held_) {
       if (release(entity) == Links::corrupt) return Links::corrupt;
-      entity.owes_entry_ = why == Leave::retuned || why == Leave::moved;
+      entity.owes_entry_ = why == Leave::retuned || why == Leave::inherited || why == Leave::moved;
     } else if (seat_.dequeue(part(entity), why, now) == Links::corrupt) {
       return Links::corrupt;
     }
-    if (why == Leave::exited) entity.use_.clear();
+    if (why == Leave::exited) {
+      entity.use_.clear();
+      entity.inherits_ = false;
+    }
     return Links::intact;
   }
 
@@ -244,8 +251,10 @@ class Budgeted {
       forget(entity, now);
       // So that what it runs now has room without moving what `end_of_run` counts on.
       if (entity.use_.is_full() && !entity.use_.reaches(now)) entity.use_.merge_closest();
-      const Instant end = entity.use_.end_of_run(now, entity.budget_, entity.period_);
-      if (end < until) until = end;
+      if (!entity.inherits_) {
+        const Instant end = entity.use_.end_of_run(now, entity.budget_, entity.period_);
+        if (end < until) until = end;
+      }
     }
     return {&entity, until};
   }
@@ -266,9 +275,39 @@ class Budgeted {
     return seat_.contend(part(entered), part(current), now);
   }
 
+  Claim claim(const Entity& entity) const
+    requires Inherits<P>
+  {
+    return seat_.policy().claim(part(entity));
+  }
+  static Claim join(const Claim& a, const Claim& b)
+    requires Inherits<P>
+  {
+    return P::join(a, b);
+  }
+  static bool precedes(const Claim& a, const Claim& b)
+    requires Ranks<P>
+  {
+    return P::precedes(a, b);
+  }
+  static Claim without(const Claim& sum, const Claim& claim)
+    requires AddsClaims<P>
+  {
+    return P::without(sum, claim);
+  }
+  /// Who inherits is not held back: those who wait for it would be, too. What it uses is counted,
+  /// and keeps it from running afterwards.
+  void inherit(Detached<Entity> entity, const Claim* claims)
+    requires Inherits<P>
+  {
+    entity->inherits_ = claims != nullptr;
+    inner().inherit(detached_inner(entity), claims);
+  }
+
   void detach(Detached<Entity> entity)
     requires Detaches<P>
   {
+    entity->inherits_ = false;
     inner().detach(detached_inner(entity));
   }
 
@@ -333,7 +372,7 @@ class Budgeted {
 
   // Whether it has not used all its budget.
   static bool may_run(Entity& entity, Instant now) {
-    if (!is_limited(entity)) return true;
+    if (!is_limited(entity) || entity.inherits_) return true;
     forget(entity, now);
     return entity.use_.total() < entity.budget_;
   }

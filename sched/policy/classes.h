@@ -29,6 +29,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -137,9 +138,14 @@ class Classes {
   /// what it is in the class it stays in.
   class Entity : public AllParts<Indices> {
     friend Classes;
-    uint8_t class_ = kCount - 1;
+    uint8_t class_ = kCount - 1;  // that it runs in
+    uint8_t home_ = kCount - 1;   // that it was admitted to
     bool is_admitted_ = false;
-    bool is_new_to_class_ = false;
+    bool is_new_to_class_ = false;  // to that it runs in
+    bool is_new_at_home_ = false;
+    std::optional<typename ClaimsOfParts<Parts...>::Claim> inherited_;
+
+    bool is_guest() const { return class_ != home_; }
   };
 
   /// A class and the attributes there; without any, those that the last class has without any.
@@ -165,6 +171,10 @@ class Classes {
   };
 
   static constexpr bool kHoldsBack = (holds_back<Parts> || ...);
+  static constexpr bool kTakesGuests = (takes_guests<Parts> && ...);
+
+  /// A class, and a claim there if its policy has any.
+  using Claim = ClaimsOfParts<Parts...>::Claim;
 
   /// Attributes in class `kClass`.
   template <size_t kClass>
@@ -190,34 +200,66 @@ class Classes {
 
   /// What the class refuses. A class other than before admits it first, then the old one is told
   /// that it is gone; in the new one it begins anew.
+  ///
+  /// What it inherits goes on: a guest stays one, if the other class is not the one that lends.
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     const size_t to = attributes.index();
     const bool accepted = in_class(to, [&]<size_t kTo>(Index<kTo>) {
+      // It comes as somebody new: nobody is to see, in its claim, what it was there in another
+      // life.
+      if constexpr (std::is_copy_assignable_v<InnerOf<kTo>>) {
+        if (to != entity->home_ && to != entity->class_) inner<kTo>(*entity) = InnerOf<kTo>{};
+      }
       return part<kTo>().attach(detached_inner<kTo>(entity), attributes.template get<kTo>());
     });
     if (!accepted) return false;
-    if (to != entity->class_) {
-      if (entity->is_admitted_) leave_class(entity);
-      entity->class_ = static_cast<uint8_t>(to);
-      entity->is_new_to_class_ = true;
+    if (to != entity->home_) {
+      if (entity->is_admitted_) leave_home(entity);
+      if (!entity->is_guest()) entity->class_ = static_cast<uint8_t>(to);
+      entity->home_ = static_cast<uint8_t>(to);
+      entity->is_new_at_home_ = true;
     }
     entity->is_admitted_ = true;
+    settle(entity);
     return true;
   }
 
   Attributes attributes(const Entity& entity) const {
-    return in_class(entity.class_, [&]<size_t kClass>(Index<kClass>) {
+    return in_class(entity.home_, [&]<size_t kClass>(Index<kClass>) {
       return in<kClass>(std::get<kClass>(seats_).policy().attributes(inner<kClass>(entity)));
     });
   }
 
+  Claim claim(const Entity& entity) const {
+    if (lends_class(entity)) return *entity.inherited_;
+    return in_class(entity.home_, [&]<size_t kClass>(Index<kClass>) {
+      return Claim(std::in_place_index<kClass>,
+                   RankedClaims<PolicyOf<kClass>>::claim(std::get<kClass>(seats_).policy(),
+                                                         inner<kClass>(entity)));
+    });
+  }
+  /// One of an earlier class; within a class the one that its policy prefers.
+  static bool precedes(const Claim& a, const Claim& b) {
+    return ClaimsOfParts<Parts...>::precedes(a, b);
+  }
+  static Claim join(const Claim& a, const Claim& b) { return ClaimsOfParts<Parts...>::join(a, b); }
+
+  /// From an earlier class: it runs there, as a guest. From its own: as that class has it. From a
+  /// later one: nothing.
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->inherited_.reset();
+    if (claims != nullptr) entity->inherited_ = *claims;
+    settle(entity);
+  }
+
   Links enqueue(Entity& entity, Enter why, Instant now) {
-    if (entity.is_new_to_class_) why = Enter::created;
+    bool& is_new = entity.is_guest() ? entity.is_new_to_class_ : entity.is_new_at_home_;
+    if (is_new) why = Enter::created;
     const Links links = in_class(entity.class_, [&]<size_t kClass>(Index<kClass>) {
       return std::get<kClass>(seats_).enqueue(inner<kClass>(entity), why, now);
     });
     if (links == Links::corrupt) return Links::corrupt;
-    entity.is_new_to_class_ = false;
+    is_new = false;
     advance(now);
     for (size_t b = 0; b < entity.class_; ++b) boundaries_[b].enter(own_time(now));
     return Links::intact;
@@ -230,6 +272,7 @@ class Classes {
     if (links == Links::corrupt) return Links::corrupt;
     advance(now);
     for (size_t b = 0; b < entity.class_; ++b) boundaries_[b].leave();
+    if (why == Leave::exited) come_home(entity);
     return Links::intact;
   }
 
@@ -293,7 +336,8 @@ class Classes {
 
   /// The class that it is in is told, and forgets it.
   void detach(Detached<Entity> entity) {
-    leave_class(entity);
+    inherit(entity, nullptr);
+    leave_home(entity);
     entity->is_admitted_ = false;
   }
 
@@ -324,6 +368,7 @@ class Classes {
   template <typename Field>
   void dump(const Entity& entity, Field field) const {
     field("class", entity.class_);
+    if (entity.is_guest()) field("guest from class", entity.home_);
     in_class(entity.class_, [&]<size_t kClass>(Index<kClass>) {
       dump_part(std::get<kClass>(seats_).policy(), inner<kClass>(entity), field);
     });
@@ -372,9 +417,64 @@ class Classes {
     return Prover::prove(inner<kClass>(*entity));
   }
 
-  void leave_class(Detached<Entity> entity) {
-    in_class(entity->class_, [&]<size_t kClass>(Index<kClass>) {
+  void leave_home(Detached<Entity> entity) {
+    in_class(entity->home_, [&]<size_t kClass>(Index<kClass>) {
       optional(part<kClass>()).detach(detached_inner<kClass>(entity));
+    });
+  }
+
+  // Whether it inherits from a class before its own.
+  static bool lends_class(const Entity& entity) {
+    return entity.inherited_ && entity.inherited_->index() < entity.home_;
+  }
+
+  // Where it runs: at home, or in the class that lends, or the next one that takes guests.
+  static size_t class_for(const Entity& entity) {
+    constexpr std::array<bool, kCount> kGuests = {takes_guests<Parts>...};
+    size_t c = lends_class(entity) ? entity.inherited_->index() : entity.home_;
+    while (c < entity.home_ && !kGuests[c]) ++c;
+    return c;
+  }
+
+  // Its part there ends: as if it had never been there. Assigned, not constructed: what derives
+  // from a part may lie in its padding.
+  static void forget_guest(Entity& entity) {
+    in_class(entity.class_, [&]<size_t kClass>(Index<kClass>) {
+      if constexpr (takes_guests<PolicyOf<kClass>>) inner<kClass>(entity) = InnerOf<kClass>{};
+    });
+  }
+
+  // It inherits nothing any more, and is not queued.
+  static void come_home(Entity& entity) {
+    entity.inherited_.reset();
+    if (entity.is_guest()) forget_guest(entity);
+    entity.class_ = entity.home_;
+  }
+
+  // Goes where it is to run by its home and what it inherits, and inherits it there. While it is
+  // elsewhere it inherits nothing at home, where it is as it left.
+  void settle(Detached<Entity> entity) {
+    const size_t to = class_for(*entity);
+    if (to != entity->class_) {
+      if (entity->is_guest()) {
+        forget_guest(*entity);
+      } else {
+        inherit_in_class(entity, nullptr);
+      }
+      entity->class_ = static_cast<uint8_t>(to);
+      if (entity->is_guest()) {
+        forget_guest(*entity);  // what it may have been there before
+        entity->is_new_to_class_ = true;
+      }
+    }
+    inherit_in_class(entity, entity->inherited_ ? &*entity->inherited_ : nullptr);
+  }
+
+  void inherit_in_class(Detached<Entity> entity, const Claim* claims) {
+    in_class(entity->class_, [&]<size_t kClass>(Index<kClass>) {
+      const bool is_of_class = claims != nullptr && claims->index() == kClass;
+      RankedClaims<PolicyOf<kClass>>::inherit(part<kClass>(), detached_inner<kClass>(entity),
+                                              is_of_class ? std::get_if<kClass>(claims) : nullptr);
     });
   }
 

@@ -4,8 +4,12 @@
 #ifndef BATON_SCHED_POLICY_COMPOSE_H_
 #define BATON_SCHED_POLICY_COMPOSE_H_
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "sched/policy/policy.h"
 
@@ -69,6 +73,104 @@ template <Policy P, typename Field>
 void dump_part(const P& part, const typename P::Entity& entity, Field&& field) {
   if constexpr (Dumps<P>) part.dump(entity, std::forward<Field>(field));
 }
+
+/// What a composition of one policy's claims passes on; of no meaning where there are none.
+template <Policy P>
+using ClaimOf = decltype([] {
+  if constexpr (Inherits<P>) {
+    return std::type_identity<typename P::Claim>();
+  } else {
+    return std::type_identity<std::monostate>();
+  }
+}())::type;
+
+/// Whether a part can run an entity that it has not admitted, and that has no attributes there,
+/// for as long as the entity inherits something. A policy whose entities work as they are
+/// constructed says so by `static constexpr bool kTakesGuests = true`.
+template <Policy P>
+inline constexpr bool takes_guests = [] {
+  if constexpr (requires { P::kTakesGuests; }) {
+    return P::kTakesGuests;
+  } else {
+    return false;
+  }
+}();
+
+/// The claims of a part, all of which rank: a composition in which some add up and some rank can
+/// keep one promise only. Of those that add up the larger counts. Where the part has none, or has
+/// no order, all are equal.
+template <Policy P>
+struct RankedClaims {
+  struct None {
+    friend constexpr bool operator==(None, None) { return true; }
+  };
+  static constexpr bool kAdds = [] {
+    if constexpr (AddsClaims<P>) {
+      return std::totally_ordered<typename P::Claim>;
+    } else {
+      return false;
+    }
+  }();
+  static constexpr bool kAny = kAdds || Ranks<P>;
+  using Claim = decltype([] {
+    if constexpr (kAny) {
+      return std::type_identity<typename P::Claim>();
+    } else {
+      return std::type_identity<None>();
+    }
+  }())::type;
+
+  static bool precedes([[maybe_unused]] const Claim& a, [[maybe_unused]] const Claim& b) {
+    if constexpr (Ranks<P>) return P::precedes(a, b);
+    if constexpr (kAdds) return b < a;
+    return false;
+  }
+
+  static Claim claim([[maybe_unused]] const P& part,
+                     [[maybe_unused]] const typename P::Entity& entity) {
+    if constexpr (kAny) {
+      return part.claim(entity);
+    } else {
+      return {};
+    }
+  }
+
+  /// Has it count for the larger of its own and `*claims`.
+  static void inherit([[maybe_unused]] P& part,
+                      [[maybe_unused]] Detached<typename P::Entity> entity,
+                      [[maybe_unused]] const Claim* claims) {
+    if constexpr (Ranks<P>) part.inherit(entity, claims);
+    if constexpr (kAdds) {
+      part.inherit(entity, nullptr);
+      if (claims == nullptr) return;
+      const Claim own = part.claim(*entity);
+      if (!precedes(*claims, own)) return;
+      const Claim more = P::without(*claims, own);
+      part.inherit(entity, &more);
+    }
+  }
+};
+
+/// Claims of one part or another; those of an earlier part precede.
+template <Policy... Parts>
+struct ClaimsOfParts {
+  using Claim = std::variant<typename RankedClaims<Parts>::Claim...>;
+
+  static bool precedes(const Claim& a, const Claim& b) {
+    if (a.index() != b.index()) return a.index() < b.index();
+    return precedes_in<0, Parts...>(a, b);
+  }
+  static Claim join(const Claim& a, const Claim& b) { return precedes(b, a) ? b : a; }
+
+ private:
+  template <size_t kPart, typename P, typename... Rest>
+  static bool precedes_in(const Claim& a, const Claim& b) {
+    if constexpr (sizeof...(Rest) != 0) {
+      if (a.index() != kPart) return precedes_in<kPart + 1, Rest...>(a, b);
+    }
+    return RankedClaims<P>::precedes(*std::get_if<kPart>(&a), *std::get_if<kPart>(&b));
+  }
+};
 
 /// A part together with its turn: what a composition keeps for each part that it may leave for
 /// another and come back to.

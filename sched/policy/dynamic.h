@@ -103,7 +103,13 @@ class Dynamic : Mechanism {
   static constexpr size_t kPolicies = sizeof...(Ps);
   static constexpr bool kHoldsBack = (holds_back<Ps> || ...);
 
+  /// Of one of the policies, or of a stray. A claim of another policy than the one in charge is
+  /// worth nothing to it.
+  using Claim = ClaimsOfParts<Ps..., Fifo>::Claim;
+
  private:
+  static constexpr bool kInherits = (Inherits<Ps> || ...);
+  struct Nothing {};
   static constexpr size_t kStray = kPolicies;  // as if it were another policy
   using Policies = internal::OneOf<Ps...>;
   using Parts = internal::OneOf<typename Ps::Entity..., Fifo::Entity>;
@@ -123,6 +129,7 @@ class Dynamic : Mechanism {
     bool is_attached_ = false;
     bool is_runnable_ = false;
     bool is_new_ = false;  // to the policy whose part it holds; not yet enqueued there
+    [[no_unique_address]] std::conditional_t<kInherits, std::optional<Claim>, Nothing> inherited_;
   };
 
   /// Those of each policy, in order: `{{{.slice = slice}}, {{.priority = 3}}}`, or by
@@ -176,6 +183,7 @@ class Dynamic : Mechanism {
       require(moving.remove(entity));
       require(members_.push_back(entity));
       find_place<kIndex>(entity, swapped);
+      pass_on(entity);
       if (entity.is_runnable_) require(insert<kIndex>(entity, Enter::created, now));
       if (links_ == Links::corrupt) break;
     }
@@ -200,10 +208,13 @@ class Dynamic : Mechanism {
     entity->given_ = attributes;
     if (!entity->is_attached_) require(members_.push_back(*entity));
     entity->is_attached_ = true;
+    pass_on(*entity);
     return true;
   }
 
   void detach(Detached<Entity> entity) {
+    forget_inherited(*entity);
+    pass_on(*entity);
     if (!is_stray(*entity)) {
       with_policy([&](auto index) {
         optional(policies_.template get<index>()).detach(detached(part<index>(*entity)));
@@ -214,6 +225,32 @@ class Dynamic : Mechanism {
   }
 
   Attributes attributes(const Entity& entity) const { return entity.given_; }
+
+  Claim claim(const Entity& entity) const
+    requires kInherits
+  {
+    const Claim own = own_claim(entity);
+    return entity.inherited_ ? join(own, *entity.inherited_) : own;
+  }
+  /// Between claims of different policies, as there may be for a while after an exchange: in the
+  /// order of the list.
+  static bool precedes(const Claim& a, const Claim& b)
+    requires kInherits
+  {
+    return ClaimsOfParts<Ps..., Fifo>::precedes(a, b);
+  }
+  static Claim join(const Claim& a, const Claim& b)
+    requires kInherits
+  {
+    return ClaimsOfParts<Ps..., Fifo>::join(a, b);
+  }
+  void inherit(Detached<Entity> entity, const Claim* claims)
+    requires kInherits
+  {
+    entity->inherited_.reset();
+    if (claims != nullptr) entity->inherited_ = *claims;
+    pass_on(*entity);
+  }
 
   Links enqueue(Entity& entity, Enter why, Instant now) {
     entity.is_runnable_ = true;
@@ -226,6 +263,7 @@ class Dynamic : Mechanism {
         with_part(entity, [&](auto& policy, auto& part) { return policy.dequeue(part, why, now); });
     if (links == Links::corrupt) return Links::corrupt;
     entity.is_runnable_ = false;
+    if (why == Leave::exited) forget_inherited(entity);
     if (current_ == &entity) current_ = nullptr;
     if (displaced_ == &entity) displaced_ = nullptr;
     return links_;
@@ -396,6 +434,34 @@ class Dynamic : Mechanism {
   void require(Links links) {
     if (links == Links::corrupt) [[unlikely]]
       links_ = Links::corrupt;
+  }
+
+  // That of the part it has, with what that inherits.
+  Claim own_claim(const Entity& entity) const {
+    if (entity.holds_ != index_) return Claim(std::in_place_index<kStray>);
+    return with<0>(index_, [&](auto index) {
+      const auto& policy = policies_.template get<index>();
+      return Claim(
+          std::in_place_index<index>,
+          RankedClaims<std::remove_cvref_t<decltype(policy)>>::claim(policy, part<index>(entity)));
+    });
+  }
+
+  // What it inherits, to its part: which may be another one than before.
+  void pass_on(Entity& entity) {
+    if constexpr (kInherits) {
+      if (entity.holds_ != index_) return;
+      with_policy([&](auto index) {
+        auto& policy = policies_.template get<index>();
+        const bool is_of_policy = entity.inherited_ && entity.inherited_->index() == index;
+        RankedClaims<std::remove_cvref_t<decltype(policy)>>::inherit(
+            policy, detached(part<index>(entity)),
+            is_of_policy ? std::get_if<index>(&*entity.inherited_) : nullptr);
+      });
+    }
+  }
+  static void forget_inherited(Entity& entity) {
+    if constexpr (kInherits) entity.inherited_.reset();
   }
 
   // Begins the part for policy `kIndex`.

@@ -13,11 +13,15 @@
 // run" are one way down, and neither moves anything. Who is not held back has zero there, which
 // changes nothing on the way up; where nobody is, `pick` takes the first of the queue.
 //
+// One that others wait for is in the queue by the earliest of its own deadline and theirs, and is
+// not held back: what its server does to protect others from it would keep those from running that
+// depend on it. Its budget is charged all the same, and what it owes is settled afterwards.
+//
 // Invariants. In the queue `budget_` is above zero but for the current entity, whose budget `ran`
-// may use up; and it exceeds `runtime_` never, and lies below zero by less than that. The release
-// is `deadline_ - relative_`: deadlines are kept, releases computed, and neither wraps, because
-// whoever sets them sets them to `kLatestRelease` at most and a relative deadline is at most
-// `kLongestPeriod`.
+// may use up, and those that inherit; and it exceeds `runtime_` never, and lies below zero by less
+// than that. The release is `deadline_ - relative_`: deadlines are kept, releases computed, and
+// neither wraps, because whoever sets them sets them to `kLatestRelease` at most and a relative
+// deadline is at most `kLongestPeriod`.
 
 #ifndef BATON_SCHED_POLICY_EDF_H_
 #define BATON_SCHED_POLICY_EDF_H_
@@ -84,6 +88,8 @@ class BasicEdf {
 
  public:
   static constexpr bool kHoldsBack = true;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   /// For `Global`: without reclaiming nothing of what one has used concerns another.
   static constexpr bool kGoesByEntities = !kReclaims;
   /// 36 years at 1 GHz.
@@ -97,6 +103,8 @@ class BasicEdf {
     Duration relative_;  // the deadline, from the release on
     Duration period_;
     Instant deadline_;
+    Instant inherited_ = never;
+    Instant rank_;  // in the queue: the earlier of the two
     int64_t budget_ = 0;
     // Runnable: held back until then; zero if it is not. Blocked: it lingers until then.
     Instant from_;
@@ -118,6 +126,9 @@ class BasicEdf {
     Overrun overrun = Overrun::throttle;
     friend bool operator==(const Attributes&, const Attributes&) = default;
   };
+
+  /// The deadline of the job that it is in, or an earlier one that it inherits; `never`: none.
+  using Claim = Instant;
 
   /// At most `runtime` in every `period` may be reserved; all, to begin with. False, and nothing
   /// has changed, if more is reserved already, or it is more than all. For the owning CPU, masked,
@@ -205,7 +216,18 @@ class BasicEdf {
             .overrun = entity.overrun_};
   }
 
+  Claim claim(const Entity& entity) const {
+    return join(entity.is_admitted_ ? entity.deadline_ : never, entity.inherited_);
+  }
+  static Claim join(Claim a, Claim b) { return a < b ? a : b; }
+  static bool precedes(Claim a, Claim b) { return a < b; }
+
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->inherited_ = claims == nullptr ? never : *claims;
+  }
+
   void detach(Detached<Entity> entity) {
+    entity->inherited_ = never;
     if constexpr (kReclaims) deactivate(*entity);
     if constexpr (kBandwidth) reserved_ = reserved_ - share_of(*entity);
     if constexpr (kDemand) {
@@ -237,6 +259,14 @@ class BasicEdf {
         }
         begin_job(entity);
         break;
+      case Enter::inherited:
+        if (entity.inherited_ != never) break;
+        if (entity.budget_ <= 0) {
+          replenish(entity, now);
+        } else if (entity.from_ == Instant{}) {
+          hold_until_release(entity, now);
+        }
+        break;
       case Enter::moved:
         if (entity.budget_ <= 0) replenish(entity, now);
         break;
@@ -250,6 +280,7 @@ class BasicEdf {
       check_deadline(entity, now);
       entity.from_ = Instant{};
     }
+    if (why == Leave::exited) entity.inherited_ = never;
     if constexpr (kReclaims) {
       if (why == Leave::blocked) linger(entity, now);
       if (why == Leave::exited || why == Leave::moved) deactivate(entity);
@@ -265,7 +296,7 @@ class BasicEdf {
       complete(entity, now);
       return insert(entity);
     }
-    if (entity.budget_ > 0) [[likely]]
+    if (entity.budget_ > 0 || entity.inherited_ != never) [[likely]]
       return Links::intact;
     if (remove(entity) == Links::corrupt) return Links::corrupt;
     replenish(entity, now);
@@ -308,9 +339,10 @@ class BasicEdf {
   /// newcomer also makes the current budget last less long.
   Instant contend(Entity& entered, Entity& current, Instant now) {
     Instant until = never;
-    if (entered.deadline_ < current.deadline_) until = entered.from_ > now ? entered.from_ : now;
+    if (entered.rank_ < current.rank_) until = entered.from_ > now ? entered.from_ : now;
     if constexpr (kReclaims) {
-      const Instant end = current.budget_ > 0 ? now + lasts(current) : now;
+      const bool goes_on = current.budget_ > 0 || current.inherited_ != never;
+      const Instant end = goes_on ? now + lasts(current) : now;
       if (end < until) until = end;
     }
     return until;
@@ -334,7 +366,7 @@ class BasicEdf {
   struct ByDeadline {
     using Key = Instant;
     using Least = Instant;
-    static Instant key(const Entity& entity) { return entity.deadline_; }
+    static Instant key(const Entity& entity) { return entity.rank_; }
     static Instant least(const Entity& entity) { return entity.from_; }
     static bool before(Instant a, Instant b) { return a < b; }
   };
@@ -408,6 +440,14 @@ class BasicEdf {
   }
 
   Links insert(Entity& entity) {
+    entity.rank_ = entity.deadline_;
+    if (entity.inherited_ != never) [[unlikely]] {
+      // Of one that is not admitted, but runs for those who wait, only their deadline counts.
+      if (!entity.is_admitted_ || entity.inherited_ < entity.rank_) {
+        entity.rank_ = entity.inherited_;
+      }
+      entity.from_ = Instant{};
+    }
     if (queue_.insert(entity) == Links::corrupt) return Links::corrupt;
     return links_;
   }
@@ -501,6 +541,7 @@ class BasicEdf {
   void check_deadline(Entity& entity, Instant now) {
     if (now <= entity.due_ || entity.is_late_) [[likely]]
       return;
+    if (!entity.is_admitted_) return;
     entity.is_late_ = true;
     entity.last_missed_ = entity.due_;
     ++entity.misses_;
@@ -540,8 +581,10 @@ class BasicEdf {
     return {static_cast<uint64_t>(cost >> 62)};
   }
 
-  // How long the budget, which is above zero, lasts.
+  // How long the budget lasts. One that has none left and is not held back inherits.
   Duration lasts(const Entity& entity) const {
+    if (entity.budget_ <= 0) [[unlikely]]
+      return forever;
     const uint64_t budget = static_cast<uint64_t>(entity.budget_);
     if constexpr (kReclaims) {
       if (rate_ < kWholeCpu) {
@@ -556,6 +599,7 @@ class BasicEdf {
 
   // It is runnable: its bandwidth is in use.
   void activate(Entity& entity) {
+    if (!entity.is_admitted_) return;
     if (entity.use_ == Use::lingers) {
       if (lingering_.remove(entity) == Links::corrupt) links_ = Links::corrupt;
       entity.from_ = Instant{};
@@ -568,6 +612,10 @@ class BasicEdf {
   // It has blocked, and may have run ahead of its bandwidth: that counts as in use until the
   // instant at which it would have used at its steady rate what it has used.
   void linger(Entity& entity, Instant now) {
+    if (!entity.is_admitted_) {
+      deactivate(entity);
+      return;
+    }
     const uint64_t ahead =
         mul_div(whole_ticks_of(entity), entity.relative_.ticks, entity.runtime_.ticks);
     const Instant end{entity.deadline_.ticks - ahead};  // the release, at the earliest
@@ -616,6 +664,7 @@ using EdfExact = BasicEdf<EdfOptions{.admission = Admission::demand}>;
 /// What others have reserved and do not use makes budgets last longer.
 using EdfReclaiming = BasicEdf<EdfOptions{.reclaims = true}>;
 
+static_assert(Ranks<Edf>);
 static_assert(Charges<Edf> && Contends<Edf> && Detaches<Edf> && Dumps<Edf>);
 
 }  // namespace sched

@@ -52,6 +52,8 @@ namespace sched {
 /// See the head of this file. `enqueue`, `dequeue` and `pick` are O(log n), the rest O(1).
 class Eevdf {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   /// The longest slice and quantum: 2^32 - 1 ticks.
   static constexpr Duration kLongestSlice{UINT32_MAX};
 
@@ -65,6 +67,9 @@ class Eevdf {
     friend bool operator==(const Attributes&, const Attributes&) = default;
   };
 
+  /// A sum of weights.
+  using Claim = Stake::Claim;
+
   class Entity : public BitTrieLink<Eevdf, VirtualTime> {
     friend Eevdf;
 
@@ -74,12 +79,13 @@ class Eevdf {
     void store_lag(int64_t lag) { clock_ = VirtualTime{} + VirtualDuration{lag}; }
 
     bool is_runnable_ = false;
-    uint16_t debt_period_ = 0;  // it sleeps in debt since this busy period; 0: it does not
-    Weight weight_ = kNormalWeight;
+    uint16_t debt_period_ = 0;       // it sleeps in debt since this busy period; 0: it does not
+    Weight weight_ = kNormalWeight;  // what its stake amounts to
     VirtualTime clock_;
     VirtualTime deadline_;
     uint32_t slice_ = 0;      // in ticks; 0: as the policy says
     uint32_t remainder_ = 0;  // of what it was charged, below one unit: times the weight
+    Stake stake_;
   };
 
   /// The slice of those who ask for none. Brought into the range from one tick to `kLongestSlice`.
@@ -101,21 +107,30 @@ class Eevdf {
   /// weight.
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     if (!is_valid_weight(attributes.weight) || attributes.slice > kLongestSlice) return false;
-    if (attributes.weight != entity->weight_) {
-      fix_debt(*entity);
-      entity->weight_ = attributes.weight;
-      entity->remainder_ = 0;
-    }
+    entity->stake_.set_own(attributes.weight);
+    settle(*entity);
     entity->slice_ = static_cast<uint32_t>(attributes.slice.ticks);
     return true;
   }
 
   Attributes attributes(const Entity& entity) const {
-    return {.weight = entity.weight_, .slice = Duration{entity.slice_}};
+    return {.weight = entity.stake_.own(), .slice = Duration{entity.slice_}};
+  }
+
+  Claim claim(const Entity& entity) const { return entity.stake_.all(); }
+  static Claim join(Claim a, Claim b) { return a + b; }
+  static Claim without(Claim sum, Claim claim) { return sum - claim; }
+  /// Lag stays what it is, as under another weight of its own.
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->stake_.inherit(claims);
+    settle(*entity);
   }
 
   /// It goes elsewhere, where the clocks are others: a debt becomes a lag that is told in time.
-  void detach(Detached<Entity> entity) { fix_debt(*entity); }
+  void detach(Detached<Entity> entity) {
+    fix_debt(*entity);
+    inherit(entity, nullptr);
+  }
 
   Links enqueue(Entity& entity, Enter why, Instant) {
     if (why == Enter::created) entity.remainder_ = 0;
@@ -139,6 +154,7 @@ class Eevdf {
       return Links::corrupt;
     }
     if (favoured_ == &entity) favoured_ = nullptr;
+    if (why == Leave::exited) entity.stake_.inherit(nullptr);
     entity.is_runnable_ = false;
     load_ -= entity.weight_;
     moment_ -= moment_of(entity);
@@ -319,6 +335,15 @@ class Eevdf {
   // Whether what it owed when it went to sleep is still owed to anybody.
   bool is_due(const Entity& entity) const { return entity.debt_period_ == period_; }
 
+  // The weight that its stake amounts to now. Lag is time, and stays.
+  void settle(Entity& entity) const {
+    const Weight weight = entity.stake_.effective();
+    if (weight == entity.weight_) return;
+    fix_debt(entity);
+    entity.weight_ = weight;
+    entity.remainder_ = 0;
+  }
+
   void fix_debt(Entity& sleeper) const {
     if (sleeper.debt_period_ == 0) return;
     sleeper.store_lag(lag(sleeper));
@@ -417,6 +442,7 @@ class Eevdf {
   bool yielded_ = false;       // the one held is not
 };
 
+static_assert(AddsClaims<Eevdf>);
 static_assert(Charges<Eevdf> && Contends<Eevdf> && KnowsPeers<Eevdf> && YieldsTo<Eevdf> &&
               Detaches<Eevdf> && Dumps<Eevdf>);
 

@@ -12,6 +12,8 @@ namespace sched {
 /// The order of arrival. Every callback is O(1). The current entity is the front of the ring.
 class Fifo {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   struct Entity : RingLink<Fifo> {};
 
   /// There is nothing to set.

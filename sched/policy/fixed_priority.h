@@ -74,6 +74,8 @@ class BasicFixedPriority {
 
  public:
   static constexpr size_t kLevels = LevelSet::kSize;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
 
   class Entity : public RingLink<BasicFixedPriority>,
                  private std::conditional_t<kHasThresholds, ThresholdState, PlainState> {
@@ -169,7 +171,13 @@ class BasicFixedPriority {
     if constexpr (kHasThresholds) {
       if (entity.place_ != entity.home_) return move(entity, entity.home_, &Queue::push_back);
     }
-    return levels_[entity.level()].queue.rotate(entity);
+    Queue& queue = levels_[entity.level()].queue;
+    if (why == Pause::timed_out && &queue.front() != &entity) {
+      // Its turn ended as one that inherits came before it.
+      if (queue.remove(entity) == Links::corrupt) return Links::corrupt;
+      return queue.push_back(entity);
+    }
+    return queue.rotate(entity);
   }
 
   /// Not with thresholds: whether a task that goes home finds somebody there, or at a level
@@ -192,16 +200,13 @@ class BasicFixedPriority {
     return {&top_->queue.front(), Instant{now.ticks + turn_.ticks}};
   }
 
-  /// A higher level preempts; at the same level a slice that had no need to end does now.
+  /// A higher level preempts, and so does one that inherits the same; otherwise at the same level a
+  /// slice that had no need to end does now.
   Instant contend(Entity& entered, Entity& current, Instant now) {
     if (entered.level() > current.level()) return now;
     if (entered.level() < current.level()) return never;
     Level& level = levels_[current.level()];
-    if (&level.queue.front() == &entered) [[unlikely]] {
-      // It came before its equals because of what it inherits, and one of them runs, who has to be
-      // the front while it does: it comes next. (Broken links are found when they are used.)
-      if (level.queue.swap_first_two() == Links::corrupt) return now;
-    }
+    if (&level.queue.front() != &current) return now;  // one that inherits came before it
     return end_of_slice(level, now);
   }
 

@@ -48,6 +48,7 @@ class Global {
  public:
   struct Entity : Part<Global, 0, typename P::Entity> {};
   using Attributes = P::Attributes;
+  using Claim = ClaimOf<P>;
   static constexpr bool kHoldsBack = holds_back<P>;
   static constexpr bool kGoesByEntities = false;
 
@@ -119,6 +120,34 @@ class Global {
     if (shared_ == nullptr) return {};
     const TicketGuard guard(shared_->lock_);
     return shared_->policy_.attributes(inner(entity));
+  }
+
+  Claim claim(const Entity& entity) const
+    requires Inherits<P>
+  {
+    const TicketGuard guard(shared_->lock_);
+    return shared_->policy_.claim(inner(entity));
+  }
+  static Claim join(const Claim& a, const Claim& b)
+    requires Inherits<P>
+  {
+    return P::join(a, b);
+  }
+  static bool precedes(const Claim& a, const Claim& b)
+    requires Ranks<P>
+  {
+    return P::precedes(a, b);
+  }
+  static Claim without(const Claim& sum, const Claim& claim)
+    requires AddsClaims<P>
+  {
+    return P::without(sum, claim);
+  }
+  void inherit(Detached<Entity> entity, const Claim* claims)
+    requires Inherits<P>
+  {
+    const TicketGuard guard(shared_->lock_);
+    policy().inherit(Prover::prove(*entity), claims);
   }
 
   Links enqueue(Entity& entity, Enter why, Instant now) {

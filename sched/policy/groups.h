@@ -25,6 +25,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "sched/policy/compose.h"
@@ -55,8 +57,14 @@ enum class GroupError : uint8_t {
 template <Policy P, Policy Q = P, size_t kGroups = 64>
 class Groups : Mechanism {
   static_assert(kGroups >= 1 && kGroups <= size_t{UINT16_MAX} + 1);
+  static constexpr bool kKeepsInherited = Inherits<P> && Detaches<P>;
+  struct Nothing {};
 
  public:
+  /// Those of the tasks' policy, whatever groups they come from: a task is helped among those of
+  /// its own group, and its group is not.
+  using Claim = ClaimOf<P>;
+
   class Branch;
   class Group;
 
@@ -93,6 +101,9 @@ class Groups : Mechanism {
     Group* group_ = nullptr;
     bool is_retuning_ = false;  // dequeued so; not yet enqueued again
     bool is_moving_ = false;    // and has been told to its group's policy as moved
+    // What the policy of a group forgets when its task goes to another.
+    [[no_unique_address]] std::conditional_t<kKeepsInherited, std::optional<Claim>, Nothing>
+        inherited_;
   };
 
   struct Attributes {
@@ -320,11 +331,47 @@ class Groups : Mechanism {
       ++to->members_;
     }
     entity->group_ = to;
+    if constexpr (kKeepsInherited) {
+      if (from != to && entity->inherited_) {
+        to->tasks_.inherit(detached(inner(*entity)), &*entity->inherited_);
+      }
+    }
     return true;
+  }
+
+  Claim claim(const Entity& entity) const
+    requires Inherits<P>
+  {
+    return entity.group_->tasks_.claim(inner(entity));
+  }
+  static Claim join(const Claim& a, const Claim& b)
+    requires Inherits<P>
+  {
+    return P::join(a, b);
+  }
+  static bool precedes(const Claim& a, const Claim& b)
+    requires Ranks<P>
+  {
+    return P::precedes(a, b);
+  }
+  static Claim without(const Claim& sum, const Claim& claim)
+    requires AddsClaims<P>
+  {
+    return P::without(sum, claim);
+  }
+  void inherit(Detached<Entity> entity, const Claim* claims)
+    requires Inherits<P>
+  {
+    entity->group_->tasks_.inherit(detached(inner(*entity)), claims);
+    if constexpr (kKeepsInherited) {
+      entity->inherited_.reset();
+      if (claims != nullptr) entity->inherited_ = *claims;
+    }
   }
 
   void detach(Detached<Entity> entity) {
     Group& group = *entity->group_;
+    if constexpr (Inherits<P>) inherit(entity, nullptr);
     optional(group.tasks_).detach(detached(inner(*entity)));
     --group.members_;
     entity->group_ = nullptr;
@@ -354,6 +401,9 @@ class Groups : Mechanism {
     if (current_ == &entity) current_ = nullptr;
     if (displaced_ == &entity) displaced_ = nullptr;
     if (group.rest_.of == &inner(entity)) group.rest_ = {};
+    if constexpr (kKeepsInherited) {
+      if (why == Leave::exited) entity.inherited_.reset();
+    }
     entity.is_retuning_ = why == Leave::retuned;
     retuned_at_ = now;
     if (--group.runnable_ == 0) leave(group, now);

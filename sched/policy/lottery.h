@@ -34,11 +34,17 @@ namespace sched {
 /// quantum counts as if he had used that. So the values of 2^20 tasks sum up to 2^63 at most.
 class Lottery {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   class Entity : public SumLink<Lottery> {
     friend Lottery;
-    Duration used_;  // in the turn that it has, or had last
-    Weight tickets_ = kNormalWeight;
+    Duration used_;                   // in the turn that it has, or had last
+    Weight tickets_ = kNormalWeight;  // what its stake amounts to
+    Stake stake_;
   };
+
+  /// A sum of tickets.
+  using Claim = Stake::Claim;
 
   struct Attributes {
     Weight tickets = kNormalWeight;  ///< 1 to `kMaxWeight`
@@ -60,18 +66,28 @@ class Lottery {
   /// Refuses tickets out of range.
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     if (!is_valid_weight(attributes.tickets)) return false;
-    entity->tickets_ = attributes.tickets;
+    entity->stake_.set_own(attributes.tickets);
+    entity->tickets_ = entity->stake_.effective();
     return true;
   }
 
-  Attributes attributes(const Entity& entity) const { return {.tickets = entity.tickets_}; }
+  Attributes attributes(const Entity& entity) const { return {.tickets = entity.stake_.own()}; }
+
+  Claim claim(const Entity& entity) const { return entity.stake_.all(); }
+  static Claim join(Claim a, Claim b) { return a + b; }
+  static Claim without(Claim sum, Claim claim) { return sum - claim; }
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->stake_.inherit(claims);
+    entity->tickets_ = entity->stake_.effective();
+  }
 
   Links enqueue(Entity& entity, Enter why, Instant) {
     if (why == Enter::created) entity.used_ = quantum_;  // nothing to compensate
     return tree_.insert(entity, value(entity));
   }
 
-  Links dequeue(Entity& entity, Leave, Instant) {
+  Links dequeue(Entity& entity, Leave why, Instant) {
+    if (why == Leave::exited) entity.stake_.inherit(nullptr);
     if (tree_.remove(entity) == Links::corrupt) return Links::corrupt;
     if (winner_ == &entity) winner_ = nullptr;
     return Links::intact;
@@ -141,6 +157,7 @@ class Lottery {
   Random random_{0};
 };
 
+static_assert(AddsClaims<Lottery>);
 static_assert(Contends<Lottery> && Charges<Lottery> && Dumps<Lottery>);
 
 }  // namespace sched

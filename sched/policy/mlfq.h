@@ -36,14 +36,23 @@ class BasicMlfq {
 
  public:
   static constexpr size_t kLevels = kLevelCount;
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
 
   class Entity : public RingLink<BasicMlfq> {
     friend BasicMlfq;
     Instant as_of_;      // the boost that the next two are later than
     Duration used_;      // of the quantum of its level
-    uint8_t level_ = 0;  // the ring it is in, or enters next
+    uint8_t level_ = 0;  // by its own use
     uint8_t entry_ = 0;
+    uint8_t inherited_ = kLevels - 1;  // the lowest changes nothing
+
+    // The ring it is in, or enters next.
+    uint8_t ring() const { return lesser(level_, inherited_); }
   };
+
+  /// A level: its own, or the inherited one that is above it.
+  using Claim = uint8_t;
 
   struct Attributes {
     /// Where it begins its life; 0 is the top. Long work may begin lower down.
@@ -80,20 +89,32 @@ class BasicMlfq {
 
   Attributes attributes(const Entity& entity) const { return {.level = entity.entry_}; }
 
+  /// Of one that sleeps while the others are boosted, what it was before.
+  Claim claim(const Entity& entity) const { return entity.ring(); }
+  static Claim join(Claim a, Claim b) { return lesser(a, b); }
+  static bool precedes(Claim a, Claim b) { return a < b; }
+
+  /// What it uses goes on to count at its own level, by that level's quantum.
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->inherited_ = claims == nullptr ? kLevels - 1 : *claims;
+  }
+
   Links enqueue(Entity& entity, Enter why, Instant now) {
     if (boost_if_due(now) == Links::corrupt) return Links::corrupt;
     if (why == Enter::created) place(entity, entity.entry_);
     refresh(entity);
     sink(entity);  // quanta may be longer where it comes from
     if (push(entity) == Links::corrupt) return Links::corrupt;
+    if (why == Enter::inherited) levels_[entity.ring()].queue.start_at(entity);
     ++count_;
     return Links::intact;
   }
 
-  Links dequeue(Entity& entity, Leave, Instant now) {
+  Links dequeue(Entity& entity, Leave why, Instant now) {
     if (boost_if_due(now) == Links::corrupt) return Links::corrupt;
     refresh(entity);
-    if (levels_[entity.level_].queue.remove(entity) == Links::corrupt) return Links::corrupt;
+    if (levels_[entity.ring()].queue.remove(entity) == Links::corrupt) return Links::corrupt;
+    if (why == Leave::exited) entity.inherited_ = kLevels - 1;
     --count_;
     if (current_ == &entity) current_ = nullptr;
     sink(entity);
@@ -104,8 +125,8 @@ class BasicMlfq {
     if (boost_if_due(now) == Links::corrupt) return Links::corrupt;
     const bool has_quantum_left = entity.used_ < levels_[entity.level_].quantum;
     if (why != Pause::preempted || !has_quantum_left) {
-      Queue& queue = levels_[entity.level_].queue;
-      // Somebody may be before it: they were more urgent, and have been boosted since.
+      Queue& queue = levels_[entity.ring()].queue;
+      // Somebody may be before it: they were more urgent, and have been boosted since, or inherit.
       if (has_quantum_left && &queue.front() == &entity) {
         if (queue.rotate(entity) == Links::corrupt) return Links::corrupt;
       } else {
@@ -124,7 +145,7 @@ class BasicMlfq {
     Entity& front = levels_[top_].queue.front();
     refresh(front);
     // A quantum that has been shortened below what is used of it lasts for a tick more.
-    front.used_ = lesser(front.used_, Duration{levels_[top_].quantum.ticks - 1});
+    front.used_ = lesser(front.used_, Duration{levels_[front.level_].quantum.ticks - 1});
     current_ = &front;
     return {&front, count_ == 1 ? never : end_of_turn(front, now)};
   }
@@ -135,10 +156,13 @@ class BasicMlfq {
     current.used_ = Duration{current.used_.ticks + (to - from).ticks};
   }
 
-  /// Who is above the current one preempts it. Otherwise it has company now, and its turn an end;
-  /// at once if it has used up its quantum while it was alone.
+  /// Who is above the current one preempts it, and who inherits the same. Otherwise it has company
+  /// now, and its turn an end; at once if it has used up its quantum while it was alone.
   Instant contend(Entity& entered, Entity& current, Instant now) {
-    if (entered.level_ < current.level_) return now;
+    if (entered.ring() < current.ring()) return now;
+    if (entered.ring() == current.ring() && &levels_[current.ring()].queue.front() == &entered) {
+      return now;
+    }
     if (current.used_ >= levels_[current.level_].quantum) return now;
     return end_of_turn(current, now);
   }
@@ -148,6 +172,7 @@ class BasicMlfq {
     const bool is_boosted = entity.as_of_ != boosted_;
     field("level", is_boosted ? 0 : uint64_t{entity.level_});
     field("used", is_boosted ? 0 : entity.used_.ticks);
+    if (entity.ring() != entity.level_) field("inherited level", entity.ring());
   }
 
  private:
@@ -202,8 +227,8 @@ class BasicMlfq {
   }
 
   Links push(Entity& entity) {
-    const Links links = levels_[entity.level_].queue.push_back(entity);
-    if (links == Links::intact) top_ = lesser(top_, entity.level_);
+    const Links links = levels_[entity.ring()].queue.push_back(entity);
+    if (links == Links::intact) top_ = lesser(top_, entity.ring());
     return links;
   }
 
@@ -249,6 +274,7 @@ class BasicMlfq {
 /// Eight levels: at most 128 quanta of the top one at a time.
 using Mlfq = BasicMlfq<8>;
 
+static_assert(Ranks<Mlfq>);
 static_assert(Contends<Mlfq> && Charges<Mlfq> && Dumps<Mlfq>);
 
 }  // namespace sched

@@ -12,9 +12,11 @@ namespace sched {
 /// Turns of bounded length. Every callback is O(1). The current entity is the front of the ring.
 class RoundRobin {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   class Entity : public RingLink<RoundRobin> {
     friend RoundRobin;
-    Duration slice_;
+    Duration slice_ = forever;
   };
 
   struct Attributes {

@@ -34,13 +34,19 @@ namespace sched {
 /// (a debt of 18 minutes at 1 GHz, of a task with one ticket) they forgive what is beyond.
 class Stride {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   class Entity : public TreeLink<Stride> {
     friend Stride;
     VirtualTime pass_;  // while it is not runnable: relative to the global pass
     Duration used_;     // not in its pass yet
-    Weight tickets_ = kNormalWeight;
+    Stake stake_;
+    Weight tickets_ = kNormalWeight;  // what its stake amounts to
     uint32_t rest_ = 0;  // what its pass lacks, in units / tickets_: less than one unit
   };
+
+  /// A sum of tickets.
+  using Claim = Stake::Claim;
 
   struct Attributes {
     Weight tickets = kNormalWeight;  ///< 1 to `kMaxWeight`
@@ -57,11 +63,21 @@ class Stride {
   /// Refuses tickets out of range. A change keeps what the task is ahead or behind in time.
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     if (!is_valid_weight(attributes.tickets)) return false;
-    if (attributes.tickets != entity->tickets_) exchange(*entity, attributes.tickets);
+    entity->stake_.set_own(attributes.tickets);
+    settle(*entity);
     return true;
   }
 
-  Attributes attributes(const Entity& entity) const { return {.tickets = entity.tickets_}; }
+  Attributes attributes(const Entity& entity) const { return {.tickets = entity.stake_.own()}; }
+
+  Claim claim(const Entity& entity) const { return entity.stake_.all(); }
+  static Claim join(Claim a, Claim b) { return a + b; }
+  static Claim without(Claim sum, Claim claim) { return sum - claim; }
+  /// Keeps what the task is ahead or behind in time, as a change of its own tickets does.
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->stake_.inherit(claims);
+    settle(*entity);
+  }
 
   Links enqueue(Entity& entity, Enter why, Instant) {
     // Of one that runs alone the pass can be brought up to date where it is; it may be hours
@@ -86,8 +102,9 @@ class Stride {
     return Links::intact;
   }
 
-  Links dequeue(Entity& entity, Leave, Instant) {
+  Links dequeue(Entity& entity, Leave why, Instant) {
     if (tree_.remove(entity) == Links::corrupt) return Links::corrupt;
+    if (why == Leave::exited) entity.stake_.inherit(nullptr);
     charge_turn(entity);
     update_global();
     entity.pass_ = VirtualTime{} + within(entity.pass_ - global_, kFarthest);
@@ -210,6 +227,11 @@ class Stride {
     tickets_ = tickets;
   }
 
+  static void settle(Entity& entity) {
+    const Weight tickets = entity.stake_.effective();
+    if (tickets != entity.tickets_) exchange(entity, tickets);
+  }
+
   // Of one that is not runnable. remain * tickets stays what it is, exactly:
   // with remain = q * fresh + r it is (q * old + (r * old + rest) / fresh) * fresh.
   static void exchange(Entity& entity, Weight fresh) {
@@ -241,6 +263,7 @@ class Stride {
   Duration quantum_{uint64_t{1} << 22};  // about 4 ms at 1 GHz
 };
 
+static_assert(AddsClaims<Stride>);
 static_assert(Contends<Stride> && Charges<Stride> && KnowsPeers<Stride> && Dumps<Stride>);
 
 }  // namespace sched

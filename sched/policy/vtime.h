@@ -18,16 +18,22 @@ namespace sched {
 /// See the head of this file. `ran` and `contend` are O(1), the rest O(log n).
 class Vtime {
  public:
+  // For compositions: an entity needs no attributes to be scheduled.
+  static constexpr bool kTakesGuests = true;
   struct Attributes {
     Weight weight = kNormalWeight;  ///< its share, from 1 to `kMaxWeight`
 
     friend bool operator==(const Attributes&, const Attributes&) = default;
   };
 
+  /// A sum of weights.
+  using Claim = Stake::Claim;
+
   class Entity : public TreeLink<Vtime> {
     friend Vtime;
-    bool has_moved_ = false;  // its clock is relative
-    Weight weight_ = kNormalWeight;
+    bool has_moved_ = false;         // its clock is relative
+    Weight weight_ = kNormalWeight;  // what its stake amounts to
+    Stake stake_;
     VirtualTime clock_;
   };
 
@@ -43,12 +49,22 @@ class Vtime {
 
   bool attach(Detached<Entity> entity, const Attributes& attributes) {
     if (!is_valid_weight(attributes.weight)) return false;
-    entity->weight_ = attributes.weight;
+    entity->stake_.set_own(attributes.weight);
+    entity->weight_ = entity->stake_.effective();
     return true;
   }
-  Attributes attributes(const Entity& entity) const { return {.weight = entity.weight_}; }
+  Attributes attributes(const Entity& entity) const { return {.weight = entity.stake_.own()}; }
+
+  Claim claim(const Entity& entity) const { return entity.stake_.all(); }
+  static Claim join(Claim a, Claim b) { return a + b; }
+  static Claim without(Claim sum, Claim claim) { return sum - claim; }
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    entity->stake_.inherit(claims);
+    entity->weight_ = entity->stake_.effective();
+  }
 
   void detach(Detached<Entity> entity) {
+    inherit(entity, nullptr);
     if (!entity->has_moved_) entity->clock_ = VirtualTime{} + (entity->clock_ - clock_);
     entity->has_moved_ = true;
   }
@@ -68,7 +84,8 @@ class Vtime {
     return tree_.insert(entity);
   }
 
-  Links dequeue(Entity& entity, Leave, Instant) {
+  Links dequeue(Entity& entity, Leave why, Instant) {
+    if (why == Leave::exited) entity.stake_.inherit(nullptr);
     if (&entity != current_) return tree_.remove(entity);
     current_ = nullptr;
     return Links::intact;
@@ -111,6 +128,7 @@ class Vtime {
   Duration slice_{3'000'000};
 };
 
+static_assert(AddsClaims<Vtime>);
 static_assert(Charges<Vtime> && Contends<Vtime> && Detaches<Vtime>);
 
 }  // namespace sched

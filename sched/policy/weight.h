@@ -27,6 +27,31 @@ inline constexpr Weight kMaxWeight = Weight{1} << 20;
 /// Whether a weight is in range.
 constexpr bool is_valid_weight(Weight weight) { return weight >= 1 && weight <= kMaxWeight; }
 
+/// What one weighs by itself and what it inherits: the sum of what all weigh who wait for it. It
+/// counts for both together, but for no more than the largest weight; what it lends on, if it waits
+/// itself, is all. The sum has room for 2^23 tasks of the largest weight.
+class Stake {
+ public:
+  /// As policies `Inherits` them: they add up.
+  using Claim = uint64_t;
+
+  constexpr Weight own() const { return static_cast<Weight>(own_); }
+  constexpr Claim all() const { return Claim{own()} + inherited_; }
+  constexpr Weight effective() const {
+    return all() < kMaxWeight ? static_cast<Weight>(all()) : kMaxWeight;
+  }
+
+  constexpr void set_own(Weight weight) { own_ = weight; }
+  constexpr void inherit(const Claim* claims) { inherited_ = claims == nullptr ? 0 : *claims; }
+
+ private:
+  static constexpr int kOwnBits = 21;
+  static_assert(kMaxWeight >> kOwnBits == 0);
+
+  uint64_t own_ : kOwnBits = kNormalWeight;
+  uint64_t inherited_ : 64 - kOwnBits = 0;
+};
+
 /// The weight of a nice level, -20 (most) to 19 (least): the table of Linux, in which a level is
 /// about a quarter of its neighbour's weight more, and ten per cent of the CPU between two tasks.
 /// Levels beyond the ends count as the ends.

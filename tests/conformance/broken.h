@@ -41,6 +41,11 @@ enum class Flaw : uint8_t {
   skips_a_quick_wake,      // at the instant at which it blocked: nothing has changed, it thinks
   loses_the_yielder,       // `yield_to` puts the target first and the current one nowhere
   stays_away,              // misses `given_back`
+  keeps_the_inherited,     // for ever, when nobody waits any longer, too
+  loses_the_inherited,     // when it is given other attributes
+  inherits_attributes,     // writes what it inherits where the attributes are
+  bequeaths,               // what one life has inherited, to the next
+  joins_in_order,          // of the last that came, and not of all
 };
 
 /// Turns of a slice each in order of arrival, with a limited number of shares to give away. Slow
@@ -59,9 +64,12 @@ class Turns {
     friend bool operator==(const Attributes&, const Attributes&) = default;
   };
 
+  using Claim = uint64_t;  // ticks of a slice
+
   class Entity : public RingLink<Turns> {
     friend Turns;
     Attributes attributes;
+    Claim inherited = 0;
     bool is_admitted = false;
     uint16_t number = 0;  // of its arrival: wraps
     Duration used;        // since it was created: half a slice from some time on
@@ -79,13 +87,26 @@ class Turns {
     given_ += attributes.share - had;
     entity->attributes = attributes;
     entity->is_admitted = true;
+    if (has(Flaw::loses_the_inherited)) entity->inherited = 0;
     return true;
   }
   void detach(Detached<Entity> entity) {
+    if (!has(Flaw::bequeaths)) entity->inherited = 0;
     if (!has(Flaw::keeps_shares)) given_ -= entity->attributes.share;
     entity->is_admitted = false;
   }
   Attributes attributes(const Entity& entity) const { return entity.attributes; }
+
+  Claim claim(const Entity& entity) const { return slice_of(entity); }
+  static Claim join(Claim a, Claim b) {
+    if (has(Flaw::joins_in_order)) return b;
+    return a < b ? b : a;
+  }
+  void inherit(Detached<Entity> entity, const Claim* claims) {
+    if (has(Flaw::keeps_the_inherited) && claims == nullptr) return;
+    entity->inherited = claims == nullptr ? 0 : *claims;
+    if (has(Flaw::inherits_attributes)) entity->attributes.slice = Duration{slice_of(*entity)};
+  }
 
   Links enqueue(Entity& entity, Enter why, Instant now) {
     if (has(Flaw::skips_the_moved) && why == Enter::moved) return Links::intact;
@@ -104,6 +125,7 @@ class Turns {
     return ring_.push_back(entity);
   }
   Links dequeue(Entity& entity, Leave why, Instant now) {
+    if (why == Leave::exited && !has(Flaw::bequeaths)) entity.inherited = 0;
     if (why == Leave::blocked) {
       entity.left = now;
       somebody_blocked_ = true;
@@ -173,6 +195,11 @@ class Turns {
     return static_cast<Entity&>(*static_cast<RingLink<Turns>&>(entity).next);
   }
 
+  static uint64_t slice_of(const Entity& entity) {
+    const uint64_t own = entity.attributes.slice.ticks;
+    return own < entity.inherited ? entity.inherited : own;
+  }
+
   bool is_before(const Entity& a, const Entity& b) const {
     if (has(Flaw::compares_plainly)) return a.number < b.number;
     if (has(Flaw::keeps_32_bits) && a.came != b.came) {
@@ -193,7 +220,7 @@ class Turns {
 
   Instant end_of_slice(const Entity& entity, Instant now) {
     constexpr Duration kLong{100};
-    const uint64_t slice = entity.attributes.slice.ticks;
+    const uint64_t slice = slice_of(entity);
     const Duration turn{entity.used < kLong ? slice : (slice + 1) / 2};
     if (has(Flaw::overflows)) {
       return Instant{now.ticks + turn.ticks * entity.attributes.share};

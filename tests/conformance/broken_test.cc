@@ -104,6 +104,21 @@ TEST(Broken, TheClockMayStandStill) {
 TEST(Broken, WhoYieldsToSomebodyStaysRunnable) {
   expect_caught<Flaw::loses_the_yielder>(Rule::idle, Check::rules);
 }
+TEST(Broken, WhatWasInheritedGoesBack) {
+  expect_caught<Flaw::keeps_the_inherited>(Rule::claims, Check::rules);
+}
+TEST(Broken, OtherAttributesLeaveWhatIsInherited) {
+  expect_caught<Flaw::loses_the_inherited>(Rule::claims, Check::rules);
+}
+TEST(Broken, AttributesAreOnesOwn) {
+  expect_caught<Flaw::inherits_attributes>(Rule::attributes, Check::rules);
+}
+TEST(Broken, ALaterLifeInheritsNothing) {
+  expect_caught<Flaw::bequeaths>(Rule::claims, Check::rules);
+}
+TEST(Broken, ClaimsJoinInAnyOrder) {
+  expect_caught<Flaw::joins_in_order>(Rule::algebra, Check::rules);
+}
 TEST(Broken, APartIsGivenTheCpuBack) { expect_caught<Flaw::stays_away>(Rule::idle, Check::rules); }
 
 }  // namespace

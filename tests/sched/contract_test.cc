@@ -44,7 +44,8 @@ class Scribe {
     log(e->given.name, "detach");
   }
   Links enqueue(Entity& e, Enter why, Instant now) {
-    static constexpr const char* kWhy[] = {"created", "woken", "retuned", "moved", "dispatched"};
+    static constexpr const char* kWhy[] = {"created",   "woken", "retuned",
+                                           "inherited", "moved", "dispatched"};
     EXPECT_FALSE(e.runnable);
     expect_charged(now);
     e.runnable = true;
@@ -52,7 +53,7 @@ class Scribe {
     return queues_[e.given.rank].push_back(e);
   }
   Links dequeue(Entity& e, Leave why, Instant now) {
-    static constexpr const char* kWhy[] = {"blocked", "exited", "retuned", "moved"};
+    static constexpr const char* kWhy[] = {"blocked", "exited", "retuned", "inherited", "moved"};
     EXPECT_TRUE(e.runnable);
     expect_charged(now);
     e.runnable = false;

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -102,6 +103,10 @@ struct Subject {
   /// `act` makes into another may say false.
   static constexpr bool kEmptyIsFresh = true;
 
+  /// Of a policy that `Ranks`: whether of all that are runnable the current one is always one that
+  /// no other precedes. Who holds entities back, or takes turns, says false.
+  static constexpr bool kPicksFirst = false;
+
   /// What has to lie beside a policy, such as its groups. Each run has one of its own.
   struct Context {};
 
@@ -129,6 +134,9 @@ enum class Rule : uint8_t {
   idempotent,  ///< gives another answer when it is asked the same twice
   peers,       ///< `has_peer` says other than what a yield does
   attributes,  ///< changes attributes that nobody has changed
+  claims,      ///< an entity counts for other than its own joined with what it inherits
+  algebra,     ///< claims that do not join, precede or come apart as policy.h says
+  urgent,      ///< picks an entity although another precedes it
   surplus,     ///< gives away what is current, not runnable or not allowed to go
   returned,    ///< refuses in the end, with everybody gone, what it accepted in the beginning
   addresses,   ///< schedules by where entities lie in memory
@@ -152,6 +160,10 @@ constexpr const char* to_string(Rule rule) {
     case Rule::idempotent: return "idempotent: asked the same twice, it answers otherwise";
     case Rule::peers: return "peers: has_peer says other than what a yield does";
     case Rule::attributes: return "attributes: they change although nobody changes them";
+    case Rule::claims: return "claims: one counts for other than its own and what it inherits";
+    case Rule::algebra:
+      return "algebra: claims join, precede or come apart otherwise than promised";
+    case Rule::urgent: return "urgent: it picks an entity although another precedes it";
     case Rule::surplus: return "surplus: it gives away what must not go";
     case Rule::returned: return "returned: what an entity got does not come back when it goes";
     case Rule::addresses: return "addresses: the schedule depends on where entities lie";
@@ -264,6 +276,14 @@ class Run : public Mechanism {
   using Entity = typename P::Entity;
   using Attributes = typename P::Attributes;
   static constexpr int kNobody = -1;
+  static constexpr bool kInherits = Inherits<P>;
+  using Claim = decltype([] {
+    if constexpr (kInherits) {
+      return std::type_identity<typename P::Claim>();
+    } else {
+      return std::type_identity<bool>();
+    }
+  }())::type;
   static_assert(std::is_trivially_destructible_v<Entity>, "an entity's memory just ends");
 
   // Of an entity. `away`: it has moved to another CPU, and may come back.
@@ -324,6 +344,7 @@ class Run : public Mechanism {
       case Phase::over: break;
     }
     check_attributes();
+    check_claims();
     return phase_ != Phase::over && fault_ == Rule::none;
   }
 
@@ -349,6 +370,8 @@ class Run : public Mechanism {
   }
   State& state(int e) { return states_[static_cast<size_t>(e)]; }
   Attributes& given(int e) { return given_[static_cast<size_t>(e)]; }
+  std::optional<Claim>& inherited(int e) { return inherited_[static_cast<size_t>(e)]; }
+  std::optional<Claim>& claimed(int e) { return claimed_[static_cast<size_t>(e)]; }
   int number(const Entity* found) {
     for (int e = 0; e < static_cast<int>(kEntities); ++e) {
       if (&entity(e) == found) return e;
@@ -389,6 +412,7 @@ class Run : public Mechanism {
     refused_ = !admitted;
     if (admitted) {
       given(e) = policy_.attributes(entity(e));
+      check_inheritance(e);
       if (!has_accepted_ && is_empty()) accepted_ = attributes;
       has_accepted_ = true;
     }
@@ -423,6 +447,10 @@ class Run : public Mechanism {
       current_ = kNobody;
       due_ = true;
     }
+    if constexpr (kInherits) {
+      if (why == Leave::exited) inherited(e).reset();
+      claimed(e) = policy_.claim(entity(e));
+    }
   }
 
   void put_back(Pause why) {
@@ -436,6 +464,15 @@ class Run : public Mechanism {
     if constexpr (Detaches<P>) {
       tell("detach", e);
       policy_.detach(detached(entity(e)));
+      inherited(e).reset();
+    }
+  }
+
+  // Of a detached one.
+  void inherit(int e, const std::optional<Claim>& claims) {
+    if constexpr (kInherits) {
+      tell("inherit", e, claims ? "something" : "nothing");
+      policy_.inherit(detached(entity(e)), claims ? &*claims : nullptr);
     }
   }
 
@@ -458,6 +495,12 @@ class Run : public Mechanism {
     if (asks()) {
       const auto [again, until_again] = policy_.pick(now_);
       require(again == chosen && until_again == until, Rule::idempotent);
+    }
+    if constexpr (S::kPicksFirst && Ranks<P>) {
+      for (int other = 0; other < static_cast<int>(kEntities); ++other) {
+        if (e == kNobody || state(other) != State::runnable) continue;
+        require(!P::precedes(policy_.claim(entity(other)), policy_.claim(entity(e))), Rule::urgent);
+      }
     }
     current_ = e;
     until_ = until;
@@ -486,7 +529,7 @@ class Run : public Mechanism {
     // Not always at once: a guard may forbid it for a while.
     if (due_ && source_.below(4) != 0) return choose();
     question();
-    switch (source_.below(16)) {
+    switch (source_.below(kInherits ? 18 : 16)) {
       case 0:
       case 1:
       case 2:
@@ -501,6 +544,8 @@ class Run : public Mechanism {
       case 11: return yield_to(one());
       case 12: return interfere();
       case 13: return is_taken_ ? give_back() : take();
+      case 16:
+      case 17: return lend(one());
       default: return choose();
     }
   }
@@ -559,6 +604,41 @@ class Run : public Mechanism {
       dequeue(e, Leave::retuned);
       attach(e, S::sample(source_));
       enqueue(e, Enter::retuned);
+    }
+  }
+
+  // Others begin or cease to wait for it.
+  void lend(int e) {
+    if (state(e) == State::blocked) bequeath(e);
+    if (state(e) == State::runnable) {
+      charge();
+      dequeue(e, Leave::inherited);
+      bequeath(e);
+      enqueue(e, Enter::inherited);
+    }
+  }
+
+  // A detached one inherits what up to two others have.
+  void bequeath(int e) {
+    if constexpr (kInherits) {
+      quiet_ = false;
+      std::optional<Claim> claims;
+      for (uint64_t waiters = source_.below(3); waiters > 0; --waiters) {
+        const int waiter = one();
+        if (waiter == e || !is_here(waiter)) continue;
+        const Claim claim = policy_.claim(entity(waiter));
+        check_algebra(claim, claims.value_or(claim), policy_.claim(entity(e)));
+        claims = claims ? P::join(*claims, claim) : claim;
+      }
+      inherit(e, std::nullopt);
+      const Claim own = policy_.claim(entity(e));
+      inherited(e) = claims;
+      inherit(e, claims);
+      check_attributes();
+      check_inheritance(e);
+      inherit(e, std::nullopt);
+      require(policy_.claim(entity(e)) == own, Rule::claims);
+      inherit(e, claims);
     }
   }
 
@@ -634,6 +714,11 @@ class Run : public Mechanism {
         S::act(policy_, source_, now_);
       } else {
         S::act(policy_, context_, source_, now_);
+      }
+      if constexpr (kInherits) {  // another policy, other claims
+        for (int e = 0; e < static_cast<int>(kEntities); ++e) {
+          if (is_here(e)) claimed(e) = policy_.claim(entity(e));
+        }
       }
       pick();
     }
@@ -717,6 +802,48 @@ class Run : public Mechanism {
     }
   }
 
+  // Of a detached one: what it counts for, with and without what it inherits.
+  void check_inheritance(int e) {
+    if constexpr (kInherits) {
+      const Claim all = policy_.claim(entity(e));
+      inherit(e, std::nullopt);
+      const Claim own = policy_.claim(entity(e));
+      require(all == (inherited(e) ? P::join(own, *inherited(e)) : own), Rule::claims);
+      if (inherited(e)) inherit(e, inherited(e));
+      claimed(e) = policy_.claim(entity(e));
+      require(claimed(e) == all, Rule::claims);
+    }
+  }
+
+  // That of a blocked one stays.
+  void check_claims() {
+    if constexpr (kInherits) {
+      for (int e = 0; e < static_cast<int>(kEntities); ++e) {
+        if (state(e) != State::blocked) continue;
+        require(policy_.claim(entity(e)) == claimed(e), Rule::claims);
+      }
+    }
+  }
+
+  void check_algebra(const Claim& a, const Claim& b, const Claim& c) {
+    if constexpr (kInherits) {
+      require(P::join(a, b) == P::join(b, a) && P::join(a, c) == P::join(c, a), Rule::algebra);
+      require(P::join(P::join(a, b), c) == P::join(a, P::join(b, c)), Rule::algebra);
+    }
+    if constexpr (AddsClaims<P>) require(P::without(P::join(a, b), b) == a, Rule::algebra);
+    if constexpr (Ranks<P>) {
+      const auto is_equal = [](const Claim& one, const Claim& other) {
+        return !P::precedes(one, other) && !P::precedes(other, one);
+      };
+      const Claim first = P::precedes(b, a) ? b : a;
+      require(is_equal(P::join(a, b), first), Rule::algebra);
+      require(!P::precedes(a, a), Rule::algebra);
+      require(!P::precedes(a, b) || !P::precedes(b, a), Rule::algebra);
+      if (P::precedes(a, b) && P::precedes(b, c)) require(P::precedes(a, c), Rule::algebra);
+      if (is_equal(a, b) && is_equal(b, c)) require(is_equal(a, c), Rule::algebra);
+    }
+  }
+
   bool is_any(State wanted) const {
     for (const State state : states_) {
       if (state == wanted) return true;
@@ -738,11 +865,12 @@ class Run : public Mechanism {
   }
 
   static constexpr const char* name_of(Enter why) {
-    constexpr const char* kNames[] = {"created", "woken", "retuned", "moved", "dispatched"};
+    constexpr const char* kNames[] = {"created",   "woken", "retuned",
+                                      "inherited", "moved", "dispatched"};
     return kNames[static_cast<size_t>(why)];
   }
   static constexpr const char* name_of(Leave why) {
-    constexpr const char* kNames[] = {"blocked", "exited", "retuned", "moved"};
+    constexpr const char* kNames[] = {"blocked", "exited", "retuned", "inherited", "moved"};
     return kNames[static_cast<size_t>(why)];
   }
   static constexpr const char* name_of(Pause why) {
@@ -755,9 +883,11 @@ class Run : public Mechanism {
   std::array<Entity, kEntities> slots_{};
   std::array<State, kEntities> states_{};
   std::array<Attributes, kEntities> given_{};
-  Attributes accepted_{};      // by the policy when it was empty
-  bool has_accepted_ = false;  // `attach` has been true once
-  bool refused_ = false;       // it was false the last time
+  std::array<std::optional<Claim>, kEntities> inherited_{};
+  std::array<std::optional<Claim>, kEntities> claimed_{};  // when it was last detached
+  Attributes accepted_{};                                  // by the policy when it was empty
+  bool has_accepted_ = false;                              // `attach` has been true once
+  bool refused_ = false;                                   // it was false the last time
 
   Instant start_{};
   Instant now_{};

@@ -18,6 +18,7 @@ namespace sched::conformance {
 /// Periods of boosts that come often, and never, beside quanta of a few ticks.
 template <size_t kLevels, uint64_t kPeriod>
 struct MlfqSubject : Subject<BasicMlfq<kLevels>> {
+  static constexpr bool kPicksFirst = true;
   using P = BasicMlfq<kLevels>;
   static constexpr bool kReadsClock = kPeriod != 0;
 

@@ -37,6 +37,7 @@ struct SomePriorities : Subject<BasicFixedPriority<kThresholds>> {
   }
 };
 struct FixedPrioritySubject : SomePriorities<Thresholds::none> {
+  static constexpr bool kPicksFirst = true;
   static P::Attributes sample(Source& source) {
     return {.priority = source.one_of(kSomePriorities)};
   }

@@ -27,12 +27,13 @@ class Diary {
   }
   Attributes attributes(const Entity&) const { return {}; }
   Links enqueue(Entity& e, Enter why, Instant now) {
-    constexpr const char* kNames[] = {"+created", "+woken", "+retuned", "+moved", "+dispatched"};
+    constexpr const char* kNames[] = {"+created",   "+woken", "+retuned",
+                                      "+inherited", "+moved", "+dispatched"};
     note(kNames[static_cast<size_t>(why)]);
     return fifo.enqueue(e, why, now);
   }
   Links dequeue(Entity& e, Leave why, Instant now) {
-    constexpr const char* kNames[] = {"-blocked", "-exited", "-retuned", "-moved"};
+    constexpr const char* kNames[] = {"-blocked", "-exited", "-retuned", "-inherited", "-moved"};
     note(kNames[static_cast<size_t>(why)]);
     return fifo.dequeue(e, why, now);
   }

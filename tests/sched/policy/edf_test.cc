@@ -34,9 +34,9 @@ constexpr Attributes soft(uint64_t runtime, uint64_t period) {
 }
 
 // What the page says.
-static_assert(sizeof(Edf::Entity) == 144);
-static_assert(sizeof(EdfExact::Entity) == 160);
-static_assert(sizeof(EdfReclaiming::Entity) == 152);
+static_assert(sizeof(Edf::Entity) == 160);
+static_assert(sizeof(EdfExact::Entity) == 176);
+static_assert(sizeof(EdfReclaiming::Entity) == 168);
 
 template <typename Kind>
 class Drive : public Harness<Kind> {
@@ -507,7 +507,10 @@ struct Servers {
     int64_t release = 0;
     int64_t held = 0;  // until then
     uint64_t place = 0;
+    std::optional<int64_t> inherited;
 
+    // What it is queued by.
+    int64_t urgency() const { return std::min(deadline(), inherited.value_or(deadline())); }
     int64_t runtime() const { return static_cast<int64_t>(attributes.runtime.ticks); }
     int64_t relative() const { return static_cast<int64_t>(attributes.deadline.ticks); }
     int64_t period() const { return static_cast<int64_t>(attributes.period.ticks); }
@@ -561,7 +564,14 @@ struct Servers {
     s.admitted = true;
     s.budget = std::max(s.budget, 1 - s.runtime());
   }
-  void detach(int e) { of(e).admitted = false; }
+  void detach(int e) {
+    of(e).admitted = false;
+    of(e).inherited.reset();
+  }
+  void inherit(int e, std::optional<Instant> claims) {
+    of(e).inherited.reset();
+    if (claims) of(e).inherited = number(*claims);
+  }
 
   static int64_t number(Instant now) { return static_cast<int64_t>(now.ticks); }
   static int64_t owed(const Server& s) { return std::min<int64_t>(s.budget, 0); }
@@ -615,13 +625,24 @@ struct Servers {
           if (s.budget <= 0) s.budget += s.runtime();
           break;
         }
-        [[fallthrough]];
+        arrive(s, now);
+        break;
+      case Enter::inherited:  // nobody waits for it any longer: now it pays
+        if (s.inherited) break;
+        if (s.budget <= 0) {
+          refill(s, now);
+        } else if (s.held == 0) {
+          hold(s, now);
+        }
+        break;
       default: arrive(s, now);
     }
+    if (s.inherited) s.held = 0;
   }
   void dequeue(int e, Leave why, Instant) {
     of(e).runnable = false;
     if (why == Leave::blocked || why == Leave::exited) of(e).held = 0;
+    if (why == Leave::exited) of(e).inherited.reset();
   }
   void put_back(int e, Pause why, Instant instant) {
     const int64_t now = number(instant);
@@ -631,9 +652,9 @@ struct Servers {
         next_period(s);
         if (s.deadline() <= now) s.release = now;
       }
-      s.held = s.release > now ? s.release : 0;
+      s.held = s.release > now && !s.inherited ? s.release : 0;
       s.place = ++clock;
-    } else if (s.budget <= 0) {
+    } else if (s.budget <= 0 && !s.inherited) {
       refill(s, now);
       s.place = ++clock;
     }
@@ -649,16 +670,19 @@ struct Servers {
       const Server& s = of(e);
       if (!s.runnable || s.held > now) continue;
       if (best == H::kNobody ||
-          std::pair(s.deadline(), s.place) < std::pair(of(best).deadline(), of(best).place)) {
+          std::pair(s.urgency(), s.place) < std::pair(of(best).urgency(), of(best).place)) {
         best = e;
       }
     }
-    Instant until =
-        best == H::kNobody ? never : instant + ticks(static_cast<uint64_t>(of(best).budget));
+    Instant until = never;
+    if (best != H::kNobody) {
+      const int64_t budget = of(best).budget;
+      until = instant + (budget > 0 ? ticks(static_cast<uint64_t>(budget)) : forever);
+    }
     for (const Server& s : servers) {
       if (!s.runnable || s.held <= now) continue;
       if (best != H::kNobody &&
-          std::pair(s.deadline(), s.place) > std::pair(of(best).deadline(), of(best).place)) {
+          std::pair(s.urgency(), s.place) > std::pair(of(best).urgency(), of(best).place)) {
         continue;
       }
       until = std::min(until, at(static_cast<uint64_t>(s.held)));
@@ -667,7 +691,7 @@ struct Servers {
   }
   Instant contend(int entered, int current, Instant now) {
     const Server& s = of(entered);
-    if (s.deadline() >= of(current).deadline()) return never;
+    if (s.urgency() >= of(current).urgency()) return never;
     return s.held > number(now) ? at(static_cast<uint64_t>(s.held)) : now;
   }
 

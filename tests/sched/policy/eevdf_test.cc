@@ -38,7 +38,7 @@ constinit Eevdf::Entity entity_at_start;
 TEST(Eevdf, IsConstantInitialisedAndThisLarge) {
   EXPECT_EQ(policy_at_start.pick(at(1)).entity, nullptr);
   EXPECT_EQ(policy_at_start.attributes(entity_at_start), Attributes{});
-  EXPECT_EQ(sizeof(Eevdf::Entity), 104u);
+  EXPECT_EQ(sizeof(Eevdf::Entity), 112u);
   EXPECT_EQ(sizeof(Eevdf), 128u);
 }
 
@@ -447,7 +447,8 @@ struct Clocks {
 
   struct Client {
     Attributes attributes;
-    bool runs = false;  // is runnable
+    Int128 inherited = 0;  // of weight
+    bool runs = false;     // is runnable
     bool sleeps_in_debt = false;
     Int128 clock = 0;
     Int128 remainder = 0;  // of a unit, times the weight
@@ -486,7 +487,9 @@ struct Clocks {
   }
 
   Client& client(int e) { return clients[static_cast<size_t>(e)]; }
-  static Int128 weight(const Client& c) { return c.attributes.weight; }
+  static Int128 weight(const Client& c) {
+    return std::min(c.attributes.weight + c.inherited, Int128{kMaxWeight});
+  }
   uint64_t slice_of(const Client& c) const {
     return c.attributes.slice.ticks == 0 ? slice : c.attributes.slice.ticks;
   }
@@ -508,14 +511,27 @@ struct Clocks {
 
   void attach(int e, const Attributes& attributes) {
     Client& c = client(e);
-    if (attributes.weight != c.attributes.weight) {
-      if (c.sleeps_in_debt) fix_debt(c);
-      c.remainder = 0;
-    }
-    c.attributes = attributes;
+    Client fresh = c;
+    fresh.attributes = attributes;
+    weigh_as(c, fresh);
   }
   void detach(int e) {
     if (client(e).sleeps_in_debt) fix_debt(client(e));
+    inherit(e, std::nullopt);
+  }
+  void inherit(int e, std::optional<P::Claim> claims) {
+    Client& c = client(e);
+    Client fresh = c;
+    fresh.inherited = Int128{claims.value_or(0)};
+    weigh_as(c, fresh);
+  }
+  // The same with another weight.
+  void weigh_as(Client& c, const Client& fresh) {
+    const bool is_other = weight(c) != weight(fresh);
+    if (is_other && c.sleeps_in_debt) fix_debt(c);
+    c.attributes = fresh.attributes;
+    c.inherited = fresh.inherited;
+    if (is_other) c.remainder = 0;
   }
   void fix_debt(Client& c) {
     c.lag = std::min(weight(c) * (average() - c.clock), Int128{0});
@@ -553,6 +569,7 @@ struct Clocks {
     }
     if (e == favoured) favoured = H::kNobody;
     c.lag = why == Leave::exited ? 0 : weight(c) * (here - c.clock);
+    if (why == Leave::exited) c.inherited = 0;
     c.sleeps_in_debt = why == Leave::blocked && c.lag < 0;
     if (load() == 0) {
       last = c.clock;

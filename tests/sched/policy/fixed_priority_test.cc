@@ -6,10 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <list>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -89,9 +87,7 @@ struct Lines {
     const uint16_t theirs = level[static_cast<size_t>(entered)];
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
-    // Before its equals, but for the one that runs.
-    std::list<int>& line = lines[ours];
-    if (line.front() == entered) std::swap(line.front(), *std::next(line.begin()));
+    if (lines[ours].front() != current) return now;  // one that inherits came before it
     return end_of_slice(ours, now);
   }
 
@@ -188,16 +184,16 @@ TEST(FixedPriority, RunsWithWhatItInheritsBeforeItsEquals) {
   EXPECT_EQ(h.drain(), (std::vector<int>{2, 3, 1, 0}));
 }
 
-TEST(FixedPriority, ComesNextWhenOneOfItsEqualsRuns) {
-  for (const Pause why : {Pause::yielded, Pause::timed_out, Pause::preempted}) {
+TEST(FixedPriority, PreemptsItsEqualWithWhatItInherits) {
+  for (const Pause why : {Pause::timed_out, Pause::preempted}) {
     H h;
     for (const int e : {0, 1, 2}) h.add(e, {.priority = 5});
     h.add(3, {.priority = 4});
     ASSERT_EQ(h.pick().entity, 0);
     h.pass_on(3, at(1), uint8_t{5});
-    EXPECT_EQ(h.contend(3, 0, at(100)), no_end(at(100)));
+    EXPECT_EQ(h.contend(3, 0, at(100)), at(100));
     ASSERT_EQ(h.put_back(0, why), Links::intact);
-    EXPECT_EQ(h.drain(), why == Pause::preempted ? (std::vector<int>{0, 3, 1, 2})
+    EXPECT_EQ(h.drain(), why == Pause::preempted ? (std::vector<int>{3, 0, 1, 2})
                                                  : (std::vector<int>{3, 1, 2, 0}));
   }
 }
@@ -374,8 +370,8 @@ struct Jobs {
     const uint16_t theirs = find(entered)->counts_as();
     const uint16_t ours = find(current)->counts_as();
     if (theirs != ours) return theirs > ours ? now : never;
-    if (find(entered)->since < find(current)->since) {
-      std::swap(find(entered)->since, find(current)->since);
+    for (const Job& job : jobs) {  // one that inherits came before it
+      if (job.counts_as() == ours && job.since < find(current)->since) return now;
     }
     return end_of_slice(ours, now);
   }

@@ -311,9 +311,12 @@ void check_against_model(uint64_t seed, int actions) {
         claims = claims ? P::join(*claims, claim) : claim;
       }
       harness.inherit(e);
+      model.inherit(e, std::nullopt);
       const typename P::Claim own = harness.claim(e);
-      if (claims) harness.inherit(e, *claims);
-      model.inherit(e, claims);
+      if (claims) {
+        harness.inherit(e, *claims);
+        model.inherit(e, claims);
+      }
       EXPECT_EQ(harness.claim(e), claims ? P::join(own, *claims) : own);
       EXPECT_EQ(harness.attributes(e), given(e));
     }

@@ -243,6 +243,9 @@ struct Ticks {
     uint64_t use = 0;  // as if it had begun at the top
     size_t level = 0;  // where it stands, or will
     uint8_t entry = 0;
+    size_t inherited = kLevels - 1;
+
+    size_t line() const { return std::min(level, inherited); }
   };
 
   void configure(P& policy, absl::BitGenRef gen) {
@@ -306,22 +309,27 @@ struct Ticks {
     if (task(e).entry != attributes.level) place(e, attributes.level);
     task(e).entry = attributes.level;
   }
+  void inherit(int e, std::optional<typename P::Claim> claims) {
+    task(e).inherited = claims.value_or(kLevels - 1);
+  }
   void enqueue(int e, const Attributes& attributes, Enter why, Instant now) {
     come_to(now);
     if (why == Enter::created) place(e, attributes.level);
-    lines[task(e).level].push_back(e);
+    std::list<int>& line = lines[task(e).line()];
+    line.insert(why == Enter::inherited ? line.begin() : line.end(), e);
   }
-  void dequeue(int e, Leave, Instant now) {
+  void dequeue(int e, Leave why, Instant now) {
     come_to(now);
-    lines[task(e).level].remove(e);
+    lines[task(e).line()].remove(e);
     sink(e);
+    if (why == Leave::exited) task(e).inherited = kLevels - 1;
   }
   void put_back(int e, Pause why, Instant now) {
     come_to(now);
     if (why == Pause::preempted && !is_used_up(e)) return;
-    lines[task(e).level].remove(e);
+    lines[task(e).line()].remove(e);
     sink(e);
-    lines[task(e).level].push_back(e);
+    lines[task(e).line()].push_back(e);
   }
   Instant end_of_turn(int e, Instant now) {
     return std::min(now + ticks(end_of_quantum(e) - task(e).use), next_boost());
@@ -337,7 +345,10 @@ struct Ticks {
     return {};
   }
   Instant contend(int entered, int current, Instant now) {
-    if (task(entered).level < task(current).level || is_used_up(current)) return now;
+    const size_t theirs = task(entered).line();
+    const size_t ours = task(current).line();
+    if (theirs < ours || is_used_up(current)) return now;
+    if (theirs == ours && lines[ours].front() == entered) return now;
     return end_of_turn(current, now);
   }
 

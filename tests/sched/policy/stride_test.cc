@@ -29,7 +29,7 @@ constinit Stride policy_at_start;
 
 TEST(Stride, IsConstantInitialisedAndThisLarge) {
   EXPECT_EQ(policy_at_start.pick(at(1)).entity, nullptr);
-  EXPECT_EQ(sizeof(Stride::Entity), 56u);
+  EXPECT_EQ(sizeof(Stride::Entity), 64u);
   EXPECT_EQ(sizeof(Stride), 64u);
 }
 
