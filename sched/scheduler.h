@@ -654,6 +654,7 @@ class Scheduler : private Mechanism {
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
+  static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);

@@ -409,6 +409,13 @@ bool Scheduler<M, P, kOptions>::is_asked_anyway([[maybe_unused]] const Cpu& cpu)
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::requeued(Cpu& cpu) {
+  // At this interrupt's end, even if there is a kick for something else on its way: that may come
+  // late, and what is current no more, or suspended, must not run on.
+  cpu.due_ = static_cast<Due>((cpu.due_ | kRequeued) & ~kLater);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if constexpr (Contends<P>) {
     if (cpu.current_ == &cpu.idle_ || is_asked_anyway(cpu)) return;
@@ -439,7 +446,7 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
   charge(cpu, now);
   require(cpu.policy_.enqueue(task, why, now), task);
   if (&task == cpu.current_) {
-    cpu.due_ |= kRequeued;
+    requeued(cpu);
   } else {
     contend(cpu, task, now);
   }
@@ -483,7 +490,7 @@ void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
       require(cpu.policy_.dequeue(task, Leave::blocked, now), task);
       task.runnable_.stop(now);
       // It is neither current any more nor queued: as little to be put back as one that is.
-      if (&task == cpu.current_) cpu.due_ |= kRequeued;
+      if (&task == cpu.current_) requeued(cpu);
       return;
     }
     case State::blocked:
@@ -728,7 +735,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
     return;
-  } else if (cpu.due_ != kNothing) {
+  } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
+    // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
     return M::kick(cpu.number);
   }

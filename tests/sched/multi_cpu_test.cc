@@ -386,6 +386,61 @@ TEST(Mail, IsHandledWhenItsKickMergesWithTheReceiversOwn) {
 }
 
 // However much mail there is, one interrupt handles a bounded part of it.
+// However late a kick that the CPU sends to itself: a task that its mail has suspended does not run
+// on into a wait.
+TEST(Mail, ThatSuspendsTheRunningTaskStopsItAtOnce) {
+  for (uint64_t when = 500; when <= 900; when += 50) {
+    Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
+    using S = decltype(kernel)::S;
+    auto& task = kernel.make("task", [&] {
+      Sim::spend(ticks(1000));
+      S::sleep_for(ticks(1));
+    });
+    auto& other = kernel.make("other", [&] {
+      Sim::spend(ticks(when));
+      EXPECT_TRUE(S::suspend(task));
+      Sim::spend(ticks(1000));
+      EXPECT_TRUE(S::resume(task));
+    });
+    kernel.boot([&] {
+      kernel.spawn(task);
+      kernel.spawn_on(1, other);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet) << when;
+    EXPECT_EQ(task.finishes, 1) << when;
+  }
+}
+
+// Nor one that an interrupt suspends while the switch for a task that came by mail is on its way.
+TEST(Mail, DoesNotKeepASuspendedTaskRunningByASwitchThatIsToCome) {
+  Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
+  using S = decltype(kernel)::S;
+  auto& urgent = kernel.make("urgent", [] { S::park(); }, {.priority = 9});
+  auto& task = kernel.make("task", [&] {
+    Sim::spend(ticks(2060));
+    S::sleep_for(ticks(1));
+  });
+  auto& other = kernel.make("other", [&] {
+    Sim::spend(ticks(900));  // until 1900 or a little later
+    S::wake(urgent);         // by a kick at 2000, its switch by one at 2100
+  });
+  kernel.on_device = [&](uint32_t line, auto&) {
+    if (line == 1) EXPECT_TRUE(S::suspend(task));
+    if (line == 2) EXPECT_TRUE(S::resume(task));
+  };
+  for (uint64_t when = 2000; when < 2200; when += 10) {
+    kernel.world.raise_at(0, 1, at(when));
+    kernel.world.raise_at(0, 2, at(when + 5));
+  }
+  kernel.boot([&] {
+    kernel.spawn(urgent);
+    kernel.spawn(task);
+    kernel.spawn_on(1, other);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(task.finishes, 1);
+}
+
 TEST(Mail, IsHandledInBoundedPortions) {
   const auto longest_interrupt = [](int tasks) {
     Kernel<Fifo> kernel({.cpus = 2, .interleave = 0, .call_cost = ticks(1)});
