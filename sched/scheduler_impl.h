@@ -784,7 +784,11 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if ((requests & request::cancel) != 0 && !is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
+  // What a finished task is bound to is its exit value.
+  if ((requests & request::cancel) != 0 && task.stored_state() != State::finished &&
+      !is_deaf(task)) {
+    end_wait(cpu, task, Woken::by_cancel);
+  }
   if (requests & request::suspend) settle_suspension(cpu, task);
   if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
   if (requests & request::kill) kill_private(cpu, task, false);
