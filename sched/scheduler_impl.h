@@ -374,8 +374,12 @@ Waited Scheduler<M, P, kOptions>::sleep_until(Instant when) {
   // Wakes are kept for whoever waits for them.
   bool permit = self.permit_;
   self.permit_ = false;
+  // Nobody serves it; by it a cancel finds the task also where a wake has just made it ready.
+  internal::Wait wait;
+  begin_wait(self, wait);
   Woken reason;
   while ((reason = park_timed(self, when)) == Woken::by_wake) permit = true;
+  end_wait(self, wait);
   self.permit_ = permit;
   M::unmask(M::kUnmasked);
   return waited(reason);
@@ -455,12 +459,16 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
   const State state = task.stored_state();
-  if (state != State::blocked && state != State::suspended_blocked) return;
+  const bool is_blocked = state == State::blocked || state == State::suspended_blocked;
   if (reason != Woken::by_wake && task.is_waiting()) {
+    // Also of one that a wake which was not meant for this wait has made ready: it is about to look
+    // and to park again, and would not know.
     internal::Wait& wait = task.wait();
-    if (!wait.close()) return;  // it was served, and the wake is on its way
+    if (wait.is_over() || !wait.close()) return;  // served: the wake is on its way
     if (wait.gave_up != nullptr) wait.gave_up(wait);
+    task.woken_ = reason;
   }
+  if (!is_blocked) return;
   task.woken_ = reason;
   cpu.wakes_.add();
   if (state == State::suspended_blocked) return set_state(task, State::suspended);
