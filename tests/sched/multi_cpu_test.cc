@@ -413,32 +413,31 @@ TEST(Mail, ThatSuspendsTheRunningTaskStopsItAtOnce) {
 
 // Nor one that an interrupt suspends while the switch for a task that came by mail is on its way.
 TEST(Mail, DoesNotKeepASuspendedTaskRunningByASwitchThatIsToCome) {
-  Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
-  using S = decltype(kernel)::S;
-  auto& urgent = kernel.make("urgent", [] { S::park(); }, {.priority = 9});
-  auto& task = kernel.make("task", [&] {
-    Sim::spend(ticks(2060));
-    S::sleep_for(ticks(1));
-  });
-  auto& other = kernel.make("other", [&] {
-    Sim::spend(ticks(900));  // until 1900 or a little later
-    S::wake(urgent);         // by a kick at 2000, its switch by one at 2100
-  });
-  kernel.on_device = [&](uint32_t line, auto&) {
-    if (line == 1) EXPECT_TRUE(S::suspend(task));
-    if (line == 2) EXPECT_TRUE(S::resume(task));
-  };
-  for (uint64_t when = 2000; when < 2200; when += 10) {
+  for (uint64_t when = 1900; when <= 2300; when += 20) {
+    Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
+    using S = decltype(kernel)::S;
+    auto& urgent = kernel.make("urgent", [] { S::park(); }, {.priority = 9});
+    auto& task = kernel.make("task", [&] {
+      Sim::spend(at(when + 10) - S::now());
+      S::sleep_for(ticks(1));
+    });
+    auto& other = kernel.make("other", [&] {
+      Sim::spend(at(1900) - S::now());
+      S::wake(urgent);  // handled by a kick at 2000, the switch is for another one at 2100
+    });
+    kernel.on_device = [&](uint32_t line, auto&) {
+      EXPECT_TRUE(line == 1 ? S::suspend(task) : S::resume(task)) << when;
+    };
     kernel.world.raise_at(0, 1, at(when));
-    kernel.world.raise_at(0, 2, at(when + 5));
+    kernel.world.raise_at(0, 2, at(5000));
+    kernel.boot([&] {
+      kernel.spawn(urgent);
+      kernel.spawn(task);
+      kernel.spawn_on(1, other);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet) << when;
+    EXPECT_EQ(task.finishes, 1) << when;
   }
-  kernel.boot([&] {
-    kernel.spawn(urgent);
-    kernel.spawn(task);
-    kernel.spawn_on(1, other);
-  });
-  EXPECT_EQ(kernel.run(), End::quiet);
-  EXPECT_EQ(task.finishes, 1);
 }
 
 TEST(Mail, IsHandledInBoundedPortions) {
