@@ -556,7 +556,9 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
-  if (task.suspensions_.exchange(0, std::memory_order_relaxed) != 0) settle_suspension(cpu, task);
+  // Also where the last `resume` has counted already, and is still on its way as mail.
+  task.suspensions_.store(0, std::memory_order_relaxed);
+  settle_suspension(cpu, task);
   if (task.stored_state() == State::blocked) {
     if (!is_deaf(task)) end_wait(cpu, task, Woken::by_kill);
     return;

@@ -336,6 +336,33 @@ TEST(KillBeforeItRuns, OnItsWayToItsCpu) {
 
 // Everybody kills everybody while tasks are spawned, on any CPU: each life has one end, and a task
 // that ran did so because no kill had come before.
+// The mail of a resume and a kill on the spot.
+TEST(KillBeforeItRuns, OfASuspendedTaskWhoseResumeIsOnItsWay) {
+  for (const bool has_run : {false, true}) {
+    K kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(300)});
+    auto& task = kernel.make("task", [] { EXPECT_EQ(S::park(), Woken::by_kill); });
+    auto& busy = kernel.make("busy", [&] {
+      if (has_run) S::yield();
+      EXPECT_TRUE(S::suspend(task));
+      Sim::spend(ticks(500));
+      S::kill(task);
+      Sim::spend(ticks(1000));
+    });
+    auto& other = kernel.make("other", [&] {
+      Sim::spend(ticks(100));
+      EXPECT_TRUE(S::resume(task));
+    });
+    kernel.boot([&] {
+      kernel.spawn(busy);
+      kernel.spawn(task);
+      kernel.spawn_on(1, other);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(task.finishes, 1);
+    EXPECT_EQ(task.never_ran(), !has_run);
+  }
+}
+
 TEST(KillBeforeItRuns, GivesEachLifeOneEndWhateverTheSchedule) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     constexpr int kTasks = 6, kRounds = 40;
