@@ -175,9 +175,11 @@ void Scheduler<M, P, kOptions>::exit(uint64_t value) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::abandon_bonds(Task& self) {
   while (Bond* const bond = self.bonds()) {
+    // Masked: in between it is nobody's, and who waits for it lends nothing.
     self.set_bonds(bond->next);
-    M::unmask(M::kUnmasked);
     bond->abandon(*bond);
+    honour(here(), true);
+    M::unmask(M::kUnmasked);
     M::mask();
   }
 }

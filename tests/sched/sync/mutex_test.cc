@@ -329,6 +329,44 @@ TEST(Mutex, TellsTheNextOwnerThatTheFormerOneEndedWithIt) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
+// However the end of its owner is held up: until the mutex has been handed over, who waits lends.
+TEST(Mutex, InheritsUntilItsEndingOwnerHasHandedItOver) {
+  for (uint64_t when = 1000; when < 1100; ++when) {
+    K kernel({.interleave = 0, .call_cost = ticks(1)});
+    Mutex<S> mutex;
+    bool has_it = false;
+    auto& waits = kernel.make("waits",
+                              [&] {
+                                EXPECT_EQ(mutex.acquire(), Locked::owner_died);
+                                has_it = true;
+                                mutex.unlock();
+                              },
+                              {.priority = 9});
+    auto& between = kernel.make("between",
+                                [&] {
+                                  S::park();
+                                  EXPECT_TRUE(has_it) << when;
+                                },
+                                {.priority = 5});
+    auto& owner = kernel.make("owner",
+                              [&] {
+                                mutex.lock();
+                                kernel.spawn(between);
+                                kernel.spawn(waits);
+                                hal::sim::Machine::spend(at(1000) - S::now());
+                              },
+                              {.priority = 1});
+    kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) {
+      // Whatever else has it computed anew.
+      S::retune(waits, {.priority = 8});
+      interrupt.wake(between);
+    };
+    kernel.world.raise_at(0, 1, at(when));
+    kernel.boot([&] { kernel.spawn(owner); });
+    EXPECT_EQ(kernel.run(), End::quiet);
+  }
+}
+
 TEST(Mutex, StopsAnUnlockByAnotherTask) {
   K kernel;
   Mutex<S> mutex;
