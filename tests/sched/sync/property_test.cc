@@ -138,7 +138,8 @@ class Crowd {
                                         .seed = seed,
                                         .interleave = 2,
                                         .stall = ticks(40),
-                                        .kick_latency = ticks(pick(0, 30))}) {
+                                        .kick_latency = ticks(pick(0, 30)),
+                                        .trace = telling ? size_t{100'000} : size_t{0}}) {
     kernel_.on_device = [this](uint32_t line, S::Interrupt&) { on_device(line); };
     kernel_.on_finish = [this](K::Thread& thread) { on_finish(thread); };
     for (int i = 0; i < 3; ++i) locks_.push_back(std::make_unique<LockOf<Mutex<S>>>());
