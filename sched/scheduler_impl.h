@@ -541,7 +541,10 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
-  if (task.suspensions_.exchange(0, std::memory_order_relaxed) != 0) settle_suspension(cpu, task);
+  if (task.suspensions_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    task.suspensions_.store(0, std::memory_order_relaxed);
+    settle_suspension(cpu, task);
+  }
   if (task.stored_state() == State::blocked) {
     if (!is_deaf(task)) end_wait(cpu, task, Woken::by_kill);
     return;
@@ -776,14 +779,20 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if ((requests & request::cancel) != 0 && !is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
-  if (requests & request::suspend) settle_suspension(cpu, task);
-  if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
+  if (requests & (request::cancel | request::suspend | request::inherit)) [[unlikely]]
+    handle_seldom(cpu, task, requests);
   if (requests & request::kill) kill_private(cpu, task, false);
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
   }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::handle_seldom(Cpu& cpu, Task& task, Requests requests) {
+  if ((requests & request::cancel) != 0 && !is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
+  if (requests & request::suspend) settle_suspension(cpu, task);
+  if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
 }
 
 // ---- Beginning and end ----------------------------------------------------------------------
@@ -848,33 +857,54 @@ void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
-  internal::Joiner* joiners = nullptr;
-  {
-    GraphGuard guard(cpu.cpus_->graph_);
-    if (task.joiners_ != nullptr) [[unlikely]] {
-      joiners = task.joiners_;
-      joiners->link = &joiners;
-    }
-    task.joiners_ = internal::Joiner::closed();
+  Graph& graph = cpu.cpus_->graph_;
+  graph.acquire();
+  internal::Joiner* const joiners = task.joiners_;
+  if (joiners != nullptr) [[unlikely]] {
+    graph.release();
+    return joiners->give(&cpu, task);
   }
-  const uint64_t value = task.bonds_word();
-  const bool never_ran = task.never_ran();
+  task.joiners_ = internal::Joiner::closed();
+  graph.release();
   M::unmask(M::kUnmasked);
   task.hand_back();  // last of all: what an interrupt does to it before is still too early
   cpu.sink_(task);
   M::mask();
-  while (joiners != nullptr) [[unlikely]]
-    tell_joiner(cpu, joiners, value, never_ran);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
+void Scheduler<M, P, kOptions>::give_joined(void* block, Postable& postable) {
+  // The same for a task that others wait for the end of.
+  Cpu& cpu = *static_cast<Cpu*>(block);
+  Task& task = static_cast<Task&>(postable);
+  const uint64_t value = task.bonds_word();
+  const bool never_ran = task.never_ran();
+  internal::Joiner* joiners;
+  {
+    GraphGuard guard(cpu.cpus_->graph_);
+    joiners = task.joiners_;
+    if (joiners != nullptr) joiners->link = &joiners;
+    task.joiners_ = internal::Joiner::closed();
+  }
+  M::unmask(M::kUnmasked);
+  task.hand_back();
+  cpu.sink_(task);
+  M::mask();
+  while (tell_joiner(cpu, joiners, value, never_ran)) {
+    M::unmask(M::kUnmasked);
+    M::mask();
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
                                             bool never_ran) {
   // One at a time. Who gives up meanwhile takes itself out.
-  Graph& graph = cpu.cpus_->graph_;
   Task* served = nullptr;
-  graph.acquire();
-  if (internal::Joiner* const joiner = joiners; joiner != nullptr) {
+  {
+    GraphGuard guard(cpu.cpus_->graph_);
+    internal::Joiner* const joiner = joiners;
+    if (joiner == nullptr) return false;
     joiner->leave();
     if (joiner->wait.begin_to_serve()) {
       served = static_cast<Task*>(&joiner->task);
@@ -883,10 +913,8 @@ void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners
       joiner->wait.serve(joiner);
     }
   }
-  graph.release();
   if (served != nullptr) request_masked(present(*served), request::wake, false);
-  M::unmask(M::kUnmasked);
-  M::mask();
+  return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -897,7 +925,7 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
   if (&task == &masked.self()) return std::unexpected(JoinError::itself);
   Graph& graph = here().cpus_->graph_;
   internal::Wait wait;
-  internal::Joiner joiner(wait, masked.self());
+  internal::Joiner joiner(wait, masked.self(), &give_joined);
   {
     GraphGuard guard(graph);
     const Ownership seen = task.ownership(std::memory_order_acquire);
