@@ -7,6 +7,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/testing/conformance.h"
 #include "sched/policy/testing/edf_subjects.h"
 
