@@ -472,6 +472,13 @@ void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::cancel_private(Cpu& cpu, Task& task) {
+  // A finished one has its exit value where `is_deaf` looks.
+  if (task.stored_state() == State::finished) return cpu.stale_.add();
+  if (!is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
   const bool wanted = task.suspensions_.load(std::memory_order_relaxed) != 0;
   switch (task.stored_state()) {
@@ -776,7 +783,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  if ((requests & request::cancel) != 0 && !is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
+  if (requests & request::cancel) cancel_private(cpu, task);
   if (requests & request::suspend) settle_suspension(cpu, task);
   if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
   if (requests & request::kill) kill_private(cpu, task, false);
