@@ -508,24 +508,30 @@ void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::suspend(Task& task) {
-  const Life now = present(task);
   if (!task.ownership().is_alive()) return false;
   uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
   do {
     if (count == UINT8_MAX) return false;
   } while (!task.suspensions_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed));
-  request(now, request::suspend);
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  if (&task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked) [[unlikely]] {
+    // It goes on until a kick comes, and may wait or end before: so it is in its queue until then.
+    post(cpu, task, task.ownership(), request::suspend);
+  } else {
+    request_masked(present(task), request::suspend, irq == M::kUnmasked);
+  }
+  M::unmask(irq);
   return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::resume(Task& task) {
-  const Life now = present(task);
   uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
   do {
     if (count == 0) return false;
   } while (!task.suspensions_.compare_exchange_weak(count, count - 1, std::memory_order_relaxed));
-  request(now, request::suspend);
+  request(present(task), request::suspend);
   return true;
 }
 
@@ -1023,6 +1029,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
   const Duration runnable = task.runnable_.read(now);
   const State state = task.stored_state();
   const bool ended_by_itself = state == State::finished && !task.never_ran();
+  const bool waits = state == State::blocked || state == State::suspended_blocked;
   const uint64_t parks = task.parks_.read();
   const uint64_t preemptions = task.preemptions_.read();
   return {.run = run,
@@ -1030,7 +1037,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .voluntary = task.yields_.read() + parks + (ended_by_itself ? 1 : 0),
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
-          .wakes = parks - (state == State::blocked && parks != 0 ? 1 : 0),
+          .wakes = parks - (waits && parks != 0 ? 1 : 0),
           .cpu = seen.is_alive() ? seen.owner() : task.last_cpu_.load(std::memory_order_relaxed)};
 }
 
