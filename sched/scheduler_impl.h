@@ -916,10 +916,16 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
     const Ownership seen = task.ownership(std::memory_order_acquire);
     const bool is_alive = seen.is_alive() && seen.generation() == life.generation;
     const bool is_over = is_dead(seen, life);
-    if (!is_alive && !(is_over && task.joiners_ != internal::Joiner::closed())) {
+    // Dead, its list is open until it is on its way to the sink. Then the next life may begin,
+    // which has a list of its own: the look counts only if it was not so far meanwhile.
+    const bool is_open = is_over && seen.owner() == kDead &&
+                         task.joiners_ != internal::Joiner::closed() &&
+                         task.ownership(std::memory_order_acquire) == seen;
+    if (!is_alive && !is_open) {
       const uint64_t value = task.bonds_word();
       const bool never_ran = task.never_ran();
-      // Only if nobody has begun another life meanwhile.
+      // Only if nobody has begun another life meanwhile: that is looked at last.
+      std::atomic_thread_fence(std::memory_order_acquire);
       if (!is_over || !is_dead(task.ownership(std::memory_order_acquire), life)) {
         return std::unexpected(JoinError::not_alive);
       }
