@@ -389,12 +389,14 @@ Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant unti
   wait.is_deaf = deaf;
   // Whoever is more urgent is found by the switch.
   here().due_ &= ~kPreemption;
+  // A wake that is not meant for this wait is kept for the `park` that it is meant for.
+  bool permit = task.permit_;
+  task.permit_ = false;
   Woken reason;
-  do {
-    reason = park_timed(task, until);
-    // Otherwise a wake that was not meant for this wait.
-  } while (reason == Woken::by_wake ? !wait.is_served() : false);
+  while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
   if (reason != Woken::by_wake && !wait.close()) reason = Woken::by_wake;
+  if (permit) [[unlikely]]
+    task.permit_ = true;
   return reason;
 }
 

@@ -388,7 +388,8 @@ TEST(Bond, OfNobodyCannotBeUnbound) {
     S::unbind(b);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), (Panic{"a bond that the task does not have", "task"}));
+  EXPECT_EQ(kernel.run(),
+            (Panic{"unlock of what another task holds, or unbind of its bond", "task"}));
 }
 
 // ---- Several CPUs ----
