@@ -657,6 +657,7 @@ class Scheduler : private Mechanism {
   static void contend(Cpu& cpu, Task& task, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
+  static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
