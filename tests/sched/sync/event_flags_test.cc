@@ -259,6 +259,72 @@ TEST(EventFlags, ReachThoseWhoMoveWhileTheyAreGoneThrough) {
   }
 }
 
+// While a `set` is on its way to somebody at the end of the queue, an interrupt and a task of
+// another CPU want the same, at any instant.
+TEST(EventFlags, AreNotTakenFromWhoWaitsByWhoComesLater) {
+  for (uint64_t when = 2000; when < 2300; ++when) {
+    SCOPED_TRACE(when);
+    K kernel({.call_cost = ticks(1)});
+    EventFlags<S> flags;
+    std::vector<K::Thread*> tasks;
+    for (int i = 0; i < 10; ++i) {
+      tasks.push_back(&kernel.make("other", [&] { EXPECT_EQ(flags.wait(2, any, keep), done(2)); },
+                                   {.priority = 5}));
+    }
+    tasks.push_back(&kernel.make("waiter", [&] { EXPECT_EQ(flags.wait(1, any, clear), done(1)); },
+                                 {.priority = 3}));
+    tasks.push_back(&kernel.make("setter",
+                                 [&] {
+                                   S::sleep_until(at(2000));
+                                   flags.set(1);
+                                   EXPECT_EQ(S::state(*tasks[10]), State::finished);
+                                   flags.set(2);
+                                 },
+                                 {.priority = 1}));
+    kernel.on_device = [&](uint32_t, S::Interrupt&) {
+      EXPECT_EQ(flags.try_wait(1, any, clear), 0u);
+    };
+    kernel.boot([&] {
+      for (auto* task : tasks) kernel.spawn(*task);
+    });
+    kernel.world.raise_at(0, 1, at(when));
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(flags.flags(), 2u);
+  }
+}
+
+TEST(EventFlags, AreFoundByWhoComesWhileOthersAreServed) {
+  for (uint64_t when = 2000; when < 2300; ++when) {
+    SCOPED_TRACE(when);
+    K kernel({.cpus = 2, .call_cost = ticks(1)});
+    EventFlags<S> flags;
+    std::vector<K::Thread*> tasks;
+    for (int i = 0; i < 10; ++i) {
+      tasks.push_back(&kernel.make("other", [&] { EXPECT_EQ(flags.wait(2, any, keep), done(2)); },
+                                   {.priority = 5}));
+    }
+    tasks.push_back(&kernel.make("waiter", [&] { EXPECT_EQ(flags.wait(1, any, keep), done(1)); },
+                                 {.priority = 3}));
+    tasks.push_back(&kernel.make("setter",
+                                 [&] {
+                                   S::sleep_until(at(2000));
+                                   flags.set(1);
+                                 },
+                                 {.priority = 1}));
+    auto& late = kernel.make("late", [&] {
+      S::sleep_until(at(when));
+      EXPECT_EQ(flags.wait(1, any, clear), done(1));
+      flags.set(2);
+    });
+    kernel.boot([&] {
+      for (auto* task : tasks) kernel.spawn(*task);
+      kernel.spawn_on(1, late);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(flags.flags(), 2u);
+  }
+}
+
 TEST(EventFlags, OfManyCpusLoseNothing) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(seed);
