@@ -180,6 +180,33 @@ class MessageExchange {
  protected:
   using Key = typename Store::Key;
 
+ private:
+  // Who waits, and its message: the one it sends, or where it wants the one it receives.
+  struct Party : Waiter<S> {
+    Party(Waiting<S>& waiting, T& message, Key key)
+        : Waiter<S>(waiting), message(message), key(key) {}
+    T& message;
+    [[no_unique_address]] Key key;
+  };
+
+ public:
+  /// For `wait_any` (sched/sync/wait_any.h), which says what these are.
+  class Receiving {
+   public:
+    using Waiter = Party;
+
+    Receiving(MessageExchange& queue, T& into) : queue_(queue), into_(into) {}
+    bool try_now() { return queue_.try_receive(into_); }
+    Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting, into_, Key{}); }
+    typename S::Task* enter(Waiter& waiter) { return queue_.enter(waiter); }
+    void leave(Waiter& waiter) { queue_.leave(waiter); }
+
+   private:
+    MessageExchange& queue_;
+    T& into_;
+  };
+
+ protected:
   constexpr MessageExchange() = default;
   constexpr ~MessageExchange()
     requires std::is_trivially_destructible_v<T>
@@ -218,14 +245,6 @@ class MessageExchange {
   static constexpr uint32_t kClosed = std::bit_ceil(kCapacity + 1);  // the quick way is
   static constexpr uint32_t kHeld = 2 * kClosed;  // by a call that is on it, masked
 
-  // Who waits, and its message: the one it sends, or where it wants the one it receives.
-  struct Party : Waiter<S> {
-    Party(Waiting<S>& waiting, T& message, Key key)
-        : Waiter<S>(waiting), message(message), key(key) {}
-    T& message;
-    [[no_unique_address]] Key key;
-  };
-
   // The quick way, if the word is still what it was, which has neither bit.
   bool hold(uint32_t& word) {
     return word_.compare_exchange_weak(word, word | kHeld, std::memory_order_acquire,
@@ -238,7 +257,7 @@ class MessageExchange {
   // The slow way, for whoever finds that there is no quick one: the lock of the line first, then
   // the word, which at most one call still holds, for no other can begin. How many messages there
   // are.
-  uint32_t enter() __attribute__((acquire_capability(line_))) {
+  uint32_t begin() __attribute__((acquire_capability(line_))) {
     line_.lock();
     uint32_t word = word_.fetch_or(kClosed, std::memory_order_acquire);
     while ((word & kHeld) != 0) [[unlikely]] {
@@ -248,7 +267,7 @@ class MessageExchange {
     return word & ~kClosed;
   }
   // Open again if nobody waits.
-  void leave(uint32_t count) __attribute__((release_capability(line_))) {
+  void end(uint32_t count) __attribute__((release_capability(line_))) {
     word_.store(line_.empty() ? count : count | kClosed, std::memory_order_release);
     line_.unlock();
   }
@@ -279,20 +298,20 @@ class MessageExchange {
 
   [[gnu::noinline]] bool send_slowly(T& message, Key key) {
     typename S::Masked masked;
-    uint32_t count = enter();
+    uint32_t count = begin();
     const bool has_room = count < kCapacity;
     auto* const served = has_room ? send_locked(message, key, count) : nullptr;
-    leave(count);
+    end(count);
     if (served != nullptr) masked.wake(*served);
     return has_room;
   }
 
   [[gnu::noinline]] bool receive_slowly(T& into) {
     typename S::Masked masked;
-    uint32_t count = enter();
+    uint32_t count = begin();
     const bool has_message = count != 0;
     auto* const served = has_message ? receive_locked(into, count) : nullptr;
-    leave(count);
+    end(count);
     if (served != nullptr) masked.wake(*served);
     return has_message;
   }
@@ -300,10 +319,10 @@ class MessageExchange {
   [[gnu::noinline]] Waited wait_to_send(T& message, Key key, Instant until) {
     typename S::Masked masked;
     masked.require_task();
-    uint32_t count = enter();
+    uint32_t count = begin();
     if (count < kCapacity) {  // the last look
       auto* const served = send_locked(message, key, count);
-      leave(count);
+      end(count);
       if (served != nullptr) masked.wake(*served);
       return Waited::done;
     }
@@ -313,10 +332,10 @@ class MessageExchange {
   [[gnu::noinline]] Waited wait_to_receive(T& into, Instant until) {
     typename S::Masked masked;
     masked.require_task();
-    uint32_t count = enter();
+    uint32_t count = begin();
     if (count != 0) {  // the last look
       auto* const served = receive_locked(into, count);
-      leave(count);
+      end(count);
       if (served != nullptr) masked.wake(*served);
       return Waited::done;
     }
@@ -328,8 +347,30 @@ class MessageExchange {
     Waiting<S> waiting(masked);
     Party party(waiting, message, key);
     line_.insert(party);
-    leave(count);
+    end(count);
     return line_.wait(masked, party, until, [this] { open(); });
+  }
+
+  typename S::Task* enter(Party& receiver) {
+    typename S::Task* served = nullptr;
+    uint32_t count = begin();
+    if (count == 0) {
+      line_.insert(receiver);
+    } else if (receiver.waiting().begin_to_serve()) {
+      served = receive_locked(receiver.message, count);
+      receiver.waiting().serve(&receiver);
+    }
+    end(count);
+    return served;
+  }
+
+  void leave(Party& receiver) {
+    line_.lock();
+    if (receiver.is_in()) {
+      line_.remove(receiver);
+      open();
+    }
+    line_.unlock();
   }
 
   // If nobody waits any more. Locked.
@@ -407,6 +448,12 @@ class PriorityMessageQueue
     return static_cast<uint8_t>(level < kLevels ? level : kLevels - 1);
   }
 };
+
+/// A message of `queue`, to be put into `into`, among other things to be waited for.
+template <typename S, typename T, uint32_t kCapacity, typename Store>
+auto receiving(internal::MessageExchange<S, T, kCapacity, Store>& queue, T& into) {
+  return typename internal::MessageExchange<S, T, kCapacity, Store>::Receiving(queue, into);
+}
 
 }  // namespace sched
 
