@@ -45,9 +45,14 @@ case "${operation}" in
   sem_give_take) image=waiting round=40 ;;
   sem_ping_pong) image=waiting round=120 ;;
   sem_give_block_back) image=waiting round=200 ;;
-  timer_start_stop_1) image=waiting round=280 ;;
-  timer_start_stop_100) image=waiting round=360 ;;
-  timer_start_stop_10000) image=waiting round=440 ;;
+  mutex_lock_unlock) image=waiting round=280 ;;
+  mutex_contended) image=waiting round=360 ;;
+  message_send_receive) image=waiting round=440 ;;
+  message_to_higher) image=waiting round=520 ;;
+  event_flag_set_to_waiter) image=waiting round=600 ;;
+  timer_start_stop_1) image=waiting round=680 ;;
+  timer_start_stop_100) image=waiting round=760 ;;
+  timer_start_stop_10000) image=waiting round=840 ;;
   sleep_to_wake) image=sleep round=40 ;;
   *) usage ;;
 esac

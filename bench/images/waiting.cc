@@ -1,5 +1,5 @@
-// Counts what tasks wait for: a semaphore, and timers; nobody waits, or a higher task does, or two
-// tasks take turns.
+// Counts what tasks wait for: semaphores, a mutex, messages, event flags, timers; while nobody
+// waits, while a higher task does, and where two tasks take turns.
 //
 // A conductor, of low priority, has one scene played after the other. The tasks of a scene have
 // higher priorities; when it is over they wait for what does not come any more.
@@ -18,6 +18,9 @@
 #include "kernel_demo/kit.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/scheduler.h"
+#include "sched/sync/event_flags.h"
+#include "sched/sync/message_queue.h"
+#include "sched/sync/mutex.h"
 #include "sched/sync/semaphore.h"
 
 namespace {
@@ -34,7 +37,10 @@ constinit S::Task conductor{"conductor"};
 constinit S::Task first{"first"};
 constinit S::Task second{"second"};
 constinit S::Task taker{"taker"};
-alignas(16) constinit std::byte stacks[4][4096] = {};
+constinit S::Task rival{"rival"};
+constinit S::Task receiver{"receiver"};
+constinit S::Task waiter{"waiter"};
+alignas(16) constinit std::byte stacks[7][4096] = {};
 
 constinit uint64_t begin = 0;
 constinit uint64_t nothing = 0;
@@ -96,6 +102,85 @@ void semaphores() {
   count_alone("sem_give_block_back", [] { semaphore.give(); });
 }
 
+// ---- Mutexes --------------------------------------------------------------------------------
+
+constinit sched::Mutex<S> mutex;
+constinit Rounds contentions;
+
+void contend(void*) {
+  for (;;) {
+    S::park();
+    Probe::mark(begin);
+    mutex.lock();
+    contentions.add(Probe::read() - begin);
+    mutex.unlock();
+  }
+}
+
+void mutexes() {
+  count_alone("mutex_lock_unlock", [] {
+    mutex.lock();
+    mutex.unlock();
+  });
+
+  bench::must(S::spawn(rival, stacks[4], contend, nullptr, {.priority = kPlayers}));
+  for (size_t i = 0; i < Rounds::kWanted; ++i) {
+    mutex.lock();
+    S::wake(rival);
+    mutex.unlock();
+  }
+  contentions.report("mutex_contended", nothing);
+}
+
+// ---- Messages and flags ---------------------------------------------------------------------
+
+struct Message {
+  uint64_t words[2];
+};
+static_assert(sizeof(Message) == 16);
+
+constinit sched::MessageQueue<S, Message, 8> messages;
+constinit sched::EventFlags<S> flags;
+constinit Rounds received;
+constinit Rounds seen;
+
+void receive(void*) {
+  for (Message message;;) {
+    messages.receive(message);
+    received.add(Probe::read() - begin);
+  }
+}
+
+void see(void*) {
+  for (;;) {
+    flags.wait(1, sched::FlagMatch::any, sched::FlagUse::clear);
+    seen.add(Probe::read() - begin);
+  }
+}
+
+void messages_and_flags() {
+  count_alone("message_send_receive", [] {
+    Message message{{1, 2}};
+    messages.send(message);
+    messages.receive(message);
+  });
+
+  bench::must(S::spawn(receiver, stacks[5], receive, nullptr, {.priority = kPlayers}));
+  for (size_t i = 0; i < Rounds::kWanted; ++i) {
+    const Message message{{i, 2}};
+    Probe::mark(begin);
+    messages.send(message);
+  }
+  received.report("message_to_higher", nothing);
+
+  bench::must(S::spawn(waiter, stacks[6], see, nullptr, {.priority = kPlayers}));
+  for (size_t i = 0; i < Rounds::kWanted; ++i) {
+    Probe::mark(begin);
+    flags.set(1);
+  }
+  seen.report("event_flag_set_to_waiter", nothing);
+}
+
 // ---- Timers ---------------------------------------------------------------------------------
 
 constexpr size_t kMostTimers = 10'000;
@@ -145,11 +230,25 @@ void timers() {
     }
     rounds.report(name, nothing);
   }
+
+  // Before all others: it sets the machine's timer.
+  Rounds earliest;
+  for (bool enough = false; !enough;) {
+    const sched::Instant when = start + sched::Duration{S::Machine::ticks_per_second() / 2};
+    Probe::mark(begin);
+    S::arm(timer, when);
+    S::cancel(timer);
+    enough = earliest.add(Probe::read() - begin);
+  }
+  kit::print("# timer_start_stop_10000: {} where the timer is the first of all\n",
+             earliest.commonest() - nothing);
 }
 
 void conduct(void*) {
   nothing = Probe::cost_of_nothing();
   semaphores();
+  mutexes();
+  messages_and_flags();
   timers();
   kit::finish(true);
 }
