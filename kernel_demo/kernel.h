@@ -43,6 +43,8 @@ constexpr const char* to_string(sched::State state) {
     case sched::State::running: return "running";
     case sched::State::blocked: return "blocked";
     case sched::State::finished: return "finished";
+    case sched::State::suspended: return "suspended";
+    case sched::State::suspended_blocked: return "susp., blocked";
   }
   return "unknown state";
 }
