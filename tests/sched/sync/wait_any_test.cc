@@ -3,6 +3,8 @@
 #include "sched/sync/wait_any.h"
 
 #include <cstdint>
+#include <expected>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -145,6 +147,100 @@ TEST(WaitAny, MakesRoomForWhoWaitsToSend) {
     kernel.spawn(sends);
     kernel.spawn(waits);
   });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+// Waits for nothing that ever comes, and lets a test do something in the middle.
+struct Nothing {
+  using Waiter = sched::Waiter<S>;
+
+  Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting); }
+  bool try_now() {
+    if (looks) looks();
+    return false;
+  }
+  S::Task* enter(Waiter&) {
+    if (enters) enters();
+    return nullptr;
+  }
+  void leave(Waiter&) {}
+
+  std::function<void()> looks;
+  std::function<void()> enters;
+};
+
+// The task finds nothing, and just then something comes of which it must not wait for the next.
+TEST(WaitAny, LooksOnceMoreInTheLine) {
+  K kernel;
+  Semaphore<S> begin;
+  Semaphore<S> a;
+  MessageQueue<S, int, 1> queue;
+  auto& sends = kernel.make("sends",
+                            [&] {
+                              EXPECT_EQ(begin.take(), Waited::done);
+                              EXPECT_EQ(queue.send(1), Waited::done);
+                              EXPECT_EQ(queue.send(2), Waited::done);
+                              kernel.log("sent");
+                            },
+                            {.priority = 2});
+  auto& waits = kernel.make(
+      "waits",
+      [&] {
+        int got = 0;
+        const Nothing starts{.looks = [&] { begin.give(); }, .enters = {}};
+        EXPECT_EQ(wait_any<S>(never, receiving(queue, got), starts, taking(a)), Index(0));
+        EXPECT_EQ(got, 1);
+        EXPECT_EQ(queue.size(), 1u);
+        EXPECT_EQ(kernel.lines, (Lines{"sent"}));
+        const Nothing gives{.looks = [&] { a.give(); }, .enters = {}};
+        EXPECT_EQ(wait_any<S>(never, taking(a), gives), Index(0));
+        EXPECT_EQ(a.permits(), 0);
+      },
+      {.priority = 1});
+  kernel.boot([&] {
+    kernel.spawn(sends);
+    kernel.spawn(waits);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+}
+
+// One serves while the task is on its way to the next, which has something by then, too.
+TEST(WaitAny, TakesNothingOnceItHasBeenServed) {
+  K kernel;
+  Semaphore<S> a;
+  Semaphore<S> b;
+  Semaphore<S> c;
+  MessageQueue<S, int, 1> queue;
+  auto& task = kernel.make("task", [&] {
+    int got = 0;
+    const Nothing both{.looks = {}, .enters = [&] {
+                         EXPECT_TRUE(b.give());
+                         EXPECT_TRUE(a.give());
+                         EXPECT_TRUE(a.give());
+                         EXPECT_TRUE(queue.try_send(3));
+                       }};
+    EXPECT_EQ(wait_any<S>(never, taking(c), taking(a), both, taking(b), receiving(queue, got)),
+              Index(1));
+    EXPECT_EQ(a.permits(), 1);
+    EXPECT_EQ(b.permits(), 1);
+    EXPECT_EQ(queue.size(), 1u);
+    EXPECT_EQ(got, 0);
+    // What is over takes nothing, whoever asks.
+    S::Masked masked;
+    Waiting<S> waiting(masked);
+    auto taking_b = taking(b);
+    auto receiving_3 = receiving(queue, got);
+    auto one = taking_b.waiter(waiting);
+    auto other = receiving_3.waiter(waiting);
+    EXPECT_TRUE(waiting.close());
+    EXPECT_EQ(taking_b.enter(one), nullptr);
+    EXPECT_EQ(receiving_3.enter(other), nullptr);
+    EXPECT_FALSE(one.is_in());
+    EXPECT_FALSE(other.is_in());
+    EXPECT_EQ(b.permits(), 1);
+    EXPECT_EQ(queue.size(), 1u);
+  });
+  kernel.boot([&] { kernel.spawn(task); });
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
