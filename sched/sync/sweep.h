@@ -11,6 +11,7 @@
 #ifndef BATON_SCHED_SYNC_SWEEP_H_
 #define BATON_SCHED_SYNC_SWEEP_H_
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 
@@ -32,7 +33,6 @@ class SweptWaiter : public Waiter<S> {
   friend SweepQueue<S>;
 
   uint64_t sweep_ = 0;  // the last one that does not have to look at it any more
-  bool is_counted_ = false;
 };
 
 /// See the head of this file. Everything but `wait` is called masked and locked. 48 bytes.
@@ -49,7 +49,8 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
   [[clang::acquire_capability()]] void lock() { WaitQueue<S>::lock(); }
   [[clang::release_capability()]] void unlock() { WaitQueue<S>::unlock(); }
 
-  bool empty() const { return count_ == 0; }
+  /// Also without the lock, as of a moment ago.
+  bool empty() const { return count() == 0; }
 
   /// Whether there is somebody whom a sweep has still to look at.
   bool is_sweeping() const { return unlooked_ != 0; }
@@ -60,8 +61,7 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
   /// A sweep that is under way looks at it too if it is `to_be_looked_at`.
   void insert(SweptWaiter<S>& waiter, bool to_be_looked_at = false) {
     waiter.sweep_ = to_be_looked_at ? sweep_ - 1 : sweep_;
-    waiter.is_counted_ = true;
-    ++count_;
+    set_count(count() + 1);
     if (to_be_looked_at) ++unlooked_;
     WaitQueue<S>::insert(waiter);
   }
@@ -92,7 +92,7 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
   /// From here on all who wait now are to be looked at.
   void begin_sweep() {
     ++sweep_;
-    unlooked_ = count_;
+    unlooked_ = count();
     next_ = nullptr;
   }
 
@@ -119,18 +119,19 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
     return WaitQueue<S>::serve(waiter, hand_over);
   }
 
-  // It leaves, or has left already.
+  // It leaves, or has just left.
   void forget(SweptWaiter<S>& waiter) {
-    if (!waiter.is_counted_) return;
-    waiter.is_counted_ = false;
-    --count_;
+    set_count(count() - 1);
     if (waiter.sweep_ != sweep_) --unlooked_;
     if (next_ == &waiter) next_ = nullptr;
   }
 
+  uint32_t count() const { return count_.load(std::memory_order_relaxed); }
+  void set_count(uint32_t count) { count_.store(count, std::memory_order_relaxed); }
+
   Waiter<S>* next_ = nullptr;  // where the sweep goes on; null: with the first
   uint64_t sweep_ = 0;
-  uint32_t count_ = 0;
+  std::atomic<uint32_t> count_{0};  // who waits
   uint32_t unlooked_ = 0;
 };
 

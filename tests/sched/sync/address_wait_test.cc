@@ -47,7 +47,7 @@ TEST(AddressWait, WaitsOnlyWhileTheWordHoldsWhatIsExpected) {
     kernel.spawn(task);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"no wait", "wakes", "woken"}));
 }
 
@@ -81,7 +81,7 @@ TEST(AddressWait, WakesSoManyOfAnAddressInOrderAndNobodyElse) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines,
             (Lines{"first", "second", "two", "third", "low", "all", "other high", "other low"}));
 }
@@ -108,7 +108,7 @@ TEST(AddressWait, ChangesTheOrderWithTheAttributesOfWhoWaits) {
   kernel.boot([&] {
     for (auto* task : {&a, &b, &waker}) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
 
@@ -126,7 +126,7 @@ TEST(AddressWait, WaitsNoLongerThanItIsTold) {
     EXPECT_EQ(waits.wake(word), 0u);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(AddressWait, LetsGoWhoIsCancelledOrKilled) {
@@ -151,7 +151,7 @@ TEST(AddressWait, LetsGoWhoIsCancelledOrKilled) {
     kernel.spawn(task);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(AddressWait, IsWokenByAnInterrupt) {
@@ -170,7 +170,7 @@ TEST(AddressWait, IsWokenByAnInterrupt) {
     for (auto* task : tasks) kernel.spawn(*task);
   });
   kernel.world.raise_at(0, 1, at(700));
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 // Two tasks of another CPU that wait again as soon as they are woken are no reason to go on.
@@ -197,7 +197,7 @@ TEST(AddressWait, WakesAllWhoWaitedAndNotThoseWhoComeMeanwhile) {
     kernel.spawn_on(2, *tasks[1]);
     kernel.spawn(waker);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 // What it is for: a lock of one word. (U. Drepper, "Futexes Are Tricky", 2011: the second mutex.)
@@ -250,7 +250,7 @@ TEST(AddressWait, OfManyCpusLosesNoWake) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(done, 36);
   }
 }

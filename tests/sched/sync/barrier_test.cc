@@ -40,7 +40,7 @@ TEST(Barrier, ReleasesAllInOrderWhenTheLastArrivesRoundAfterRound) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"first1", "second1", "low1", "last1",  //
                                  "first2", "second2", "low2", "last2"}));
 }
@@ -53,7 +53,7 @@ TEST(Barrier, OfOneIsAlwaysPassed) {
     EXPECT_EQ(barrier.arrive_and_wait_until(at(0)), kReleases);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Barrier, ChangesTheOrderWithTheAttributesOfWhoWaits) {
@@ -77,7 +77,7 @@ TEST(Barrier, ChangesTheOrderWithTheAttributesOfWhoWaits) {
   kernel.boot([&] {
     for (auto* task : {&a, &b, &last}) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
 
@@ -111,7 +111,7 @@ TEST(Barrier, DoesNotCountWhoHasGivenUp) {
     kernel.spawn(fickle);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 // The last one arrives, and while it wakes the others an interrupt kills one, at any instant:
@@ -153,7 +153,7 @@ TEST(Barrier, CountsWhoIsKilledOnceItsRoundIsOver) {
       for (auto* task : tasks) kernel.spawn(*task);
     });
     kernel.world.raise_at(0, 1, at(when));
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
   }
   EXPECT_GT(passed, 0);
   EXPECT_GT(killed, 0);
@@ -191,7 +191,7 @@ TEST(Barrier, OfManyCpusReleasesWholeRounds) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(last, kRounds);
   }
 }
@@ -221,7 +221,7 @@ TEST(Barrier, OfManyCpusLetsRoundsOverlap) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(passed, 3 * last);
     EXPECT_GT(last, 0);
   }

@@ -72,7 +72,7 @@ TEST(EventFlags, EndTheWaitsOfAllWhomTheySatisfyInOrder) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"first", "second", "low", "set", "all"}));
   EXPECT_EQ(flags.flags(), 0b111u);
 }
@@ -103,7 +103,7 @@ TEST(EventFlags, ThatAreClearedBySomeoneAreGoneForWhoComesAfterIt) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"first", "second", "set", "third", "set", "fourth", "set"}));
   EXPECT_EQ(flags.flags(), 0b01u);
 }
@@ -133,7 +133,7 @@ TEST(EventFlags, WakeAllBeforeAnyoneRunsWhoIsLessUrgentThanThey) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b", "c", "between"}));
 }
 
@@ -158,7 +158,7 @@ TEST(EventFlags, AreSeenInTheOrderOfTheAttributesOfWhoWaits) {
   kernel.boot([&] {
     for (auto* task : {&a, &b, &setter}) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
 
@@ -175,7 +175,7 @@ TEST(EventFlags, AreWaitedForNoLongerThanItIsTold) {
     EXPECT_EQ(flags.flags(), 1u);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(EventFlags, StayWhereAWaitIsCancelledOrKilled) {
@@ -201,7 +201,7 @@ TEST(EventFlags, StayWhereAWaitIsCancelledOrKilled) {
     kernel.spawn(waits);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(EventFlags, AreSetByAnInterrupt) {
@@ -219,7 +219,7 @@ TEST(EventFlags, AreSetByAnInterrupt) {
     for (auto* task : tasks) kernel.spawn(*task);
   });
   kernel.world.raise_at(0, 1, at(700));
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(flags.flags(), 4u);
 }
 
@@ -254,7 +254,7 @@ TEST(EventFlags, ReachThoseWhoMoveWhileTheyAreGoneThrough) {
       for (auto* task : tasks) kernel.spawn(*task);
     });
     kernel.world.raise_at(0, 1, at(when));
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(woken, 12);
   }
 }
@@ -288,7 +288,7 @@ TEST(EventFlags, AreNotTakenFromWhoWaitsByWhoComesLater) {
       for (auto* task : tasks) kernel.spawn(*task);
     });
     kernel.world.raise_at(0, 1, at(when));
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(flags.flags(), 2u);
   }
 }
@@ -320,7 +320,7 @@ TEST(EventFlags, AreFoundByWhoComesWhileOthersAreServed) {
       for (auto* task : tasks) kernel.spawn(*task);
       kernel.spawn_on(1, late);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(flags.flags(), 2u);
   }
 }
@@ -364,7 +364,7 @@ TEST(EventFlags, OfManyCpusLoseNothing) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>((i + i / 3) % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(taken + std::popcount(flags.flags()), set);
     EXPECT_GT(taken, 0);
   }

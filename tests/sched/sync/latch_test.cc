@@ -61,7 +61,7 @@ TEST(Latch, LetsAllPassInOrderAndNobodyWaitAfterwards) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"arrived", "first", "second", "low", "counted"}));
 }
 
@@ -86,7 +86,7 @@ TEST(Latch, ChangesTheOrderWithTheAttributesOfWhoWaits) {
   kernel.boot([&] {
     for (auto* task : {&a, &b, &counter}) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
 
@@ -112,7 +112,7 @@ TEST(Latch, WakesAllBeforeAnyoneRunsWhoIsLessUrgentThanThey) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"b", "between"}));
 }
 
@@ -130,7 +130,7 @@ TEST(Latch, IsWaitedForNoLongerThanItIsTold) {
     EXPECT_EQ(latch.wait_for(ticks(0)), Waited::done);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Latch, LetsGoWhoIsCancelledOrKilled) {
@@ -155,7 +155,7 @@ TEST(Latch, LetsGoWhoIsCancelledOrKilled) {
     kernel.spawn(waits);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Latch, IsCountedDownByInterrupts) {
@@ -174,7 +174,7 @@ TEST(Latch, IsCountedDownByInterrupts) {
   });
   kernel.world.raise_at(0, 1, at(700));
   kernel.world.raise_at(0, 1, at(800));
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Latch, OfManyCpusOpensForAllAndNotTooEarly) {
@@ -212,7 +212,7 @@ TEST(Latch, OfManyCpusOpensForAllAndNotTooEarly) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(passed, 8);
   }
 }

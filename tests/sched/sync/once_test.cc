@@ -29,7 +29,7 @@ TEST(Once, IsDoneByTheFirstAndByNobodyAfterwards) {
     EXPECT_EQ(once.call_for(ticks(0), [&] { ++calls; }), Called::done);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(calls, 1);
 }
 
@@ -56,7 +56,7 @@ TEST(Once, LetsAllWaitUntilItIsDoneAndPassInOrder) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"doer tries", "done", "doer", "first", "second", "low"}));
 }
 
@@ -84,7 +84,7 @@ TEST(Once, IsTriedByTheNextIfATryFails) {
   kernel.boot([&] {
     for (auto* task : tasks) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a tries", "a", "b tries", "b", "c tries", "c", "d"}));
 }
 
@@ -97,7 +97,7 @@ TEST(Once, CanBeTriedAgainIfNobodyWaitedForATryThatFailed) {
     EXPECT_EQ(once.call([] { return true; }), Called::done);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Once, IsTriedByTheNextIfTheTaskIsKilledAndExitsInIt) {
@@ -119,7 +119,7 @@ TEST(Once, IsTriedByTheNextIfTheTaskIsKilledAndExitsInIt) {
   kernel.boot([&] {
     for (auto* task : {&victim, &next, &killer}) kernel.spawn(*task);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"dies", "next"}));
   EXPECT_TRUE(once.is_done());
 }
@@ -131,7 +131,7 @@ TEST(Once, CannotWaitForItself) {
     EXPECT_EQ(once.call([&] { EXPECT_EQ(once.call([] {}), Called::itself); }), Called::done);
   });
   kernel.boot([&] { kernel.spawn(task); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Once, IsNotCalledInAnInterrupt) {
@@ -168,7 +168,7 @@ TEST(Once, ChangesTheOrderWithTheAttributesOfWhoWaits) {
                            },
                            {.priority = 1});
   kernel.boot([&] { kernel.spawn(doer); });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
 
@@ -193,7 +193,7 @@ TEST(Once, IsWaitedForNoLongerThanItIsTold) {
     kernel.spawn(doer);
     kernel.spawn(other);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Once, LetsGoWhoIsCancelledOrKilled) {
@@ -224,7 +224,7 @@ TEST(Once, LetsGoWhoIsCancelledOrKilled) {
     kernel.spawn(waits);
     kernel.spawn(doer);
   });
-  EXPECT_EQ(kernel.run(), End::quiet);
+  kernel.finish();
 }
 
 TEST(Once, OfManyCpusIsTriedByOneAtATimeAndDoneOnce) {
@@ -268,7 +268,7 @@ TEST(Once, OfManyCpusIsTriedByOneAtATimeAndDoneOnce) {
       for (size_t i = 0; i < tasks.size(); ++i)
         kernel.spawn_on(static_cast<CpuNumber>(i % 3), *tasks[i]);
     });
-    EXPECT_EQ(kernel.run(), End::quiet);
+    kernel.finish();
     EXPECT_EQ(tries, exited + failed + (once.is_done() ? 1 : 0));
     EXPECT_EQ(exited + failed + timeouts + done, 8);
     EXPECT_EQ(done != 0, once.is_done());
