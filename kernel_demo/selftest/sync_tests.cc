@@ -13,6 +13,7 @@
 #include "kernel_demo/selftest/report.h"
 #include "sched/sync/barrier.h"
 #include "sched/sync/ceiling_mutex.h"
+#include "sched/sync/condition_variable.h"
 #include "sched/sync/event_flags.h"
 #include "sched/sync/latch.h"
 #include "sched/sync/message_queue.h"
@@ -531,6 +532,38 @@ void flags_are_waited_for(Test& test) {
   join(for_any, for_all);
 }
 
+void conditions_are_told(Test& test) {
+  static constinit sched::ConditionVariable<S> changed;
+  static constinit uint64_t level = 0;
+  static constinit bool had_mutex = true;
+  level = 0;
+  const auto wait_for_level = [](void* wanted) {
+    const std::lock_guard lock(a);
+    while (level < reinterpret_cast<uintptr_t>(wanted)) {
+      had_mutex &= changed.wait(a) == Waited::done && a.owner() == &S::current();
+    }
+    note(static_cast<char>('0' + level));
+  };
+  const S::Life first = spawn(20, wait_for_level, reinterpret_cast<void*>(1));
+  const S::Life third = spawn(30, wait_for_level, reinterpret_cast<void*>(3));
+  settle();
+  for (int i = 0; i < 3; ++i) {
+    {
+      const std::lock_guard lock(a);
+      ++level;
+    }
+    changed.notify_all();
+    settle();
+  }
+  join(first, third);
+  test.expect(take_log() == "13", "a task went on before what it waits for was true, or not then");
+  test.expect(had_mutex, "a wait ended without the mutex");
+  a.lock();
+  test.expect(changed.wait_for(a, microseconds(100)) == Waited::timed_out, "it did not time out");
+  test.expect(a.owner() == &S::current(), "after a timeout it has not got the mutex");
+  a.unlock();
+}
+
 void barriers_keep_step(Test& test) {
   static constinit sched::Barrier<S> barrier{3};
   static constinit sched::Latch<S> latch{3};
@@ -688,6 +721,7 @@ constexpr Case kCases[] = {
     {"who sends to a full queue waits for room", senders_wait_for_room},
     {"urgent messages come first, equals as they came", urgent_messages_come_first},
     {"flags end the waits for any and for all of them", flags_are_waited_for},
+    {"who is told to look has the mutex again", conditions_are_told},
     {"tasks go in step through a barrier", barriers_keep_step},
     {"the first of several things ends a wait, once", the_first_of_several_ends_a_wait},
     {"a suspended task stands still, as often as told", suspended_tasks_stand_still},

@@ -14,6 +14,7 @@
 #include "sched/sync/address_wait.h"
 #include "sched/sync/barrier.h"
 #include "sched/sync/ceiling_mutex.h"
+#include "sched/sync/condition_variable.h"
 #include "sched/sync/event_flags.h"
 #include "sched/sync/latch.h"
 #include "sched/sync/message_queue.h"
@@ -21,6 +22,8 @@
 #include "sched/sync/once.h"
 #include "sched/sync/recursive_mutex.h"
 #include "sched/sync/semaphore.h"
+#include "sched/sync/seq_lock.h"
+#include "sched/sync/spin_lock.h"
 #include "tests/docs/gate.h"
 #include "tests/sched/kernel.h"
 
@@ -185,6 +188,9 @@ TEST(SyncPage, SaysTheSizesOfAll) {
   expect_row("Barrier", sizeof(Barrier<S>));
   expect_row("Latch", sizeof(Latch<S>));
   expect_row("Once", sizeof(Once<S>));
+  expect_row("ConditionVariable", sizeof(ConditionVariable<S>));
+  expect_row("SpinLock", sizeof(SpinLock<S>));
+  expect_row("SeqLock", sizeof(SeqLock<S, uint64_t>) - sizeof(uint64_t));
   expect_row("MessageQueue", sizeof(MessageQueue<S, uint64_t, 1>) - sizeof(uint64_t));
   expect_row("AddressWait", sizeof(AddressWait<S, 1>));
 }
