@@ -111,6 +111,7 @@ enter 'nice bert 254' '^bert: 254, was 200$'
 enter 'nice bert 255' '^255: priority is a number from 0 to 254$'
 
 # Who waits for a mutex lends its owner what it counts for.
+enter 'kill bert' '^bert: finished$'
 enter 'lock low 110' '^low: spawned$'
 enter 'lock high 220' '^high: spawned$'
 enter 'ps' '^  low +ready +110 +220 ' '^  high +blocked +220 +220 '
@@ -118,8 +119,7 @@ enter 'nice high 230' '^high: 230, was 220$'
 enter 'suspend high' '^high: suspended$'
 enter 'ps' '^  low +ready +110 +230 ' '^  high +susp., blocked +230 +230 '
 enter 'resume high' '^high: not suspended any more$'
-enter 'kill bert' '^bert: finished$'
-enter 'kill low' '^low: finished$'
+enter 'kill low' '^low: told to finish$'  # it gives the mutex to who is more urgent
 enter 'ps' '^  high +ready +230 +230 '
 enter 'kill high' '^high: finished$'
 enter 'spawn bert 254' '^bert: spawned$'
