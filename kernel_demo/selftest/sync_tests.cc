@@ -11,10 +11,16 @@
 #include "kernel_demo/kernel.h"
 #include "kernel_demo/selftest/policy_tests.h"
 #include "kernel_demo/selftest/report.h"
+#include "sched/sync/barrier.h"
 #include "sched/sync/ceiling_mutex.h"
+#include "sched/sync/condition_variable.h"
+#include "sched/sync/event_flags.h"
+#include "sched/sync/latch.h"
+#include "sched/sync/message_queue.h"
 #include "sched/sync/mutex.h"
 #include "sched/sync/recursive_mutex.h"
 #include "sched/sync/semaphore.h"
+#include "sched/sync/wait_any.h"
 
 namespace demo::selftest {
 namespace {
@@ -433,6 +439,176 @@ void ceilings_count_at_once(Test& test) {
   test.expect(mutex.acquire() == Locked::above_ceiling, "a task above the ceiling has it");
 }
 
+// ---- Messages, flags, and several at once
+
+constinit sched::MessageQueue<S, uint64_t, 8> messages;
+
+void interrupts_send(Test& test) {
+  static constinit volatile uint64_t sent = 0;
+  static constinit uint64_t received = 0;
+  static constinit bool in_order = true;
+  sent = 0;
+  received = 0;
+  in_order = true;
+  const S::Life receiver = spawn(100, [](void*) {
+    for (uint64_t message = 0; received < 100; ++received) {
+      messages.receive(message);
+      in_order &= message == received;
+    }
+  });
+  Kernel::at_kick([] {
+    const uint64_t message = sent;
+    if (messages.try_send(message)) sent = message + 1;
+  });
+  for (uint64_t i = 0; i < 100; ++i) {
+    Machine::kick(0);
+    test.expect(spin_until(sent, i + 1), "a message was not sent");
+    if (i % 5 == 4) settle();  // up to then they wait in the queue
+  }
+  settle();
+  Kernel::at_kick(nullptr);
+  test.expect_equal(received, 100, "messages received");
+  test.expect(in_order, "they overtook each other");
+  S::kill(receiver);
+  join(receiver);
+}
+
+void senders_wait_for_room(Test& test) {
+  for (uint64_t i = 0; i < 8; ++i) {
+    test.expect(messages.try_send(i), "there is less room than there should be");
+  }
+  test.expect(!messages.try_send(8), "there is more room than there should be");
+  test.expect(messages.send_for(8, microseconds(100)) == Waited::timed_out, "it did not time out");
+  const S::Life sender = spawn(100, [](void*) { ended_by = messages.send(8); });
+  settle();
+  test.expect(state_of(sender) == State::blocked, "a sender does not wait for room");
+  for (uint64_t i = 0; i <= 8; ++i) {
+    uint64_t message = 0;
+    test.expect(messages.receive_for(message, Duration{}) == Waited::done, "a message was lost");
+    test.expect_equal(message, i, "the message received");
+  }
+  join(sender);
+  test.expect(ended_by == Waited::done, "the sender's wait ended by something else");
+}
+
+void urgent_messages_come_first(Test& test) {
+  static constinit sched::PriorityMessageQueue<S, char, 4, 3> queue;
+  const auto send = [&](char message, uint32_t level) {
+    test.expect(queue.try_send(message, level), "there is no room");
+  };
+  send('c', 0);
+  send('b', 1);
+  send('a', 2);
+  send('d', 0);
+  char message = 0;
+  while (queue.try_receive(message)) note(message);
+  test.expect(take_log() == "abcd", "not by level, or equals not as they came");
+}
+
+void flags_are_waited_for(Test& test) {
+  static constinit sched::EventFlags<S> flags;
+  static constinit sched::FlagsWaited any{}, all{};
+  const S::Life for_any =
+      spawn(100, [](void*) { any = flags.wait(6, sched::FlagMatch::any, sched::FlagUse::keep); });
+  const S::Life for_all =
+      spawn(50, [](void*) { all = flags.wait(6, sched::FlagMatch::all, sched::FlagUse::clear); });
+  settle();
+  const auto set_in_interrupt = [](uint32_t more) {
+    static constinit uint32_t set = 0;
+    set = more;
+    Kernel::at_kick([] { flags.set(set); });
+    Machine::kick(0);
+    settle();
+    Kernel::at_kick(nullptr);
+  };
+  set_in_interrupt(1);
+  test.expect(state_of(for_any) == State::blocked, "a flag ends the wait for another one");
+  set_in_interrupt(2);
+  test.expect(any == sched::FlagsWaited{Waited::done, 2}, "one of two does not end a wait for any");
+  test.expect(state_of(for_all) == State::blocked, "one of two ends the wait for both");
+  set_in_interrupt(4);
+  test.expect(all == sched::FlagsWaited{Waited::done, 6}, "both do not end the wait for both");
+  test.expect_equal(flags.flags(), 1, "the flags that are left");
+  join(for_any, for_all);
+}
+
+void conditions_are_told(Test& test) {
+  static constinit sched::ConditionVariable<S> changed;
+  static constinit uint64_t level = 0;
+  static constinit bool had_mutex = true;
+  level = 0;
+  const auto wait_for_level = [](void* wanted) {
+    const std::lock_guard lock(a);
+    while (level < reinterpret_cast<uintptr_t>(wanted)) {
+      had_mutex &= changed.wait(a) == Waited::done && a.owner() == &S::current();
+    }
+    note(static_cast<char>('0' + level));
+  };
+  const S::Life first = spawn(20, wait_for_level, reinterpret_cast<void*>(1));
+  const S::Life third = spawn(30, wait_for_level, reinterpret_cast<void*>(3));
+  settle();
+  for (int i = 0; i < 3; ++i) {
+    {
+      const std::lock_guard lock(a);
+      ++level;
+    }
+    changed.notify_all();
+    settle();
+  }
+  join(first, third);
+  test.expect(take_log() == "13", "a task went on before what it waits for was true, or not then");
+  test.expect(had_mutex, "a wait ended without the mutex");
+  a.lock();
+  test.expect(changed.wait_for(a, microseconds(100)) == Waited::timed_out, "it did not time out");
+  test.expect(a.owner() == &S::current(), "after a timeout it has not got the mutex");
+  a.unlock();
+}
+
+void barriers_keep_step(Test& test) {
+  static constinit sched::Barrier<S> barrier{3};
+  static constinit sched::Latch<S> latch{3};
+  static constinit std::array<uint64_t, 3> steps{};
+  static constinit bool in_step = true;
+  steps = {};
+  in_step = true;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    spawn(
+        static_cast<uint16_t>(10 * (i + 1)),
+        [](void* own) {
+          for (int round = 0; round < 20; ++round) {
+            ++steps[reinterpret_cast<uintptr_t>(own)];
+            barrier.arrive_and_wait();
+            for (const uint64_t step : steps) in_step &= step == steps[0];
+            barrier.arrive_and_wait();
+          }
+          latch.count_down();
+        },
+        reinterpret_cast<void*>(i));
+  }
+  test.expect(latch.wait() == Waited::done, "the wait for all three ended by something else");
+  test.expect(in_step, "one was ahead of the others");
+  test.expect_equal(steps[0], 20, "steps");
+}
+
+void the_first_of_several_ends_a_wait(Test& test) {
+  uint64_t message = 0;
+  const auto wait = [&](Duration length) {
+    return sched::wait_any<S>(S::now() + length, sched::taking(semaphore),
+                              sched::receiving(messages, message));
+  };
+  const auto none = wait(microseconds(100));
+  test.expect(!none && none.error() == Waited::timed_out, "it did not time out");
+  spawn(10, [](void*) { messages.send(7); });
+  const auto second = wait(milliseconds(1'000));
+  test.expect(second && *second == 1 && message == 7, "the message did not end it");
+  Kernel::at_kick([] { semaphore.give(); });
+  Machine::kick(0);
+  const auto first = wait(milliseconds(1'000));
+  Kernel::at_kick(nullptr);
+  test.expect(first && *first == 0, "the permit did not end it");
+  test.expect(!semaphore.try_take() && !messages.try_receive(message), "it was served twice");
+}
+
 // ---- The life of a task
 
 constinit volatile uint64_t rounds = 0;
@@ -541,6 +717,13 @@ constexpr Case kCases[] = {
     {"a deadlock is refused", deadlocks_are_refused},
     {"a recursive mutex is free after as many unlocks", recursion_counts},
     {"a ceiling counts at once, and refuses who is above", ceilings_count_at_once},
+    {"an interrupt sends, and nothing is overtaken", interrupts_send},
+    {"who sends to a full queue waits for room", senders_wait_for_room},
+    {"urgent messages come first, equals as they came", urgent_messages_come_first},
+    {"flags end the waits for any and for all of them", flags_are_waited_for},
+    {"who is told to look has the mutex again", conditions_are_told},
+    {"tasks go in step through a barrier", barriers_keep_step},
+    {"the first of several things ends a wait, once", the_first_of_several_ends_a_wait},
     {"a suspended task stands still, as often as told", suspended_tasks_stand_still},
     {"a suspended task's wait ends, and it stays", suspended_waits_end},
     {"a task is joined, with its exit value", ends_are_joined},

@@ -70,8 +70,9 @@ bool sleeping() {
   timeline.print(kSleepers, 3);
   const auto& [until, length] = sleepers;
   kit::print(
-      "\n  Both work 1 ms every {} ms. `until` sleeps until the next instant of a grid: {} turns,\n"
-      "  the last {} late. `for` sleeps {} ms when its work is done: {} turns, the last {} late.\n",
+      "\n  Both work 1 ms every {} ms. `until` sleeps until the next instant of a grid: {}\n"
+      "  turns, the last {} late. `for` sleeps {} ms after its work: {} turns, the\n"
+      "  last {} late.\n",
       kPeriodMs, until.turns, to_text(until.latest), kPeriodMs, length.turns,
       to_text(length.latest));
   return until.turns == Timeline::kColumns / kPeriodMs && until.latest < milliseconds(1) &&
@@ -140,13 +141,13 @@ bool inversion() {
   kit::print("  ▓ works with the lock, ░ waits for it, █ works without; middle never wants it\n\n");
   const Duration without = Three<PermitLock>::run();
   kit::print(
-      "\n  A semaphore as the lock: high waits {}. Middle, less urgent, keeps low from its\n"
-      "  work, and so low keeps high from the lock.\n\n",
+      "\n  A semaphore as the lock: high waits {}. Middle, less urgent than high,\n"
+      "  keeps low from its work, and so high from the lock.\n\n",
       to_text(without));
   const Duration with = Three<sched::Mutex<S>>::run();
   kit::print(
-      "\n  A mutex as the lock: high waits {}. While it does, low counts as high, and goes\n"
-      "  before middle.\n",
+      "\n  A mutex as the lock: high waits {}. While it does, low counts as much as\n"
+      "  high, and goes before middle.\n",
       to_text(with));
   return without > middle && with < middle;
 }
