@@ -746,7 +746,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
     return;
-  } else if (cpu.due_ != kNothing) {
+  } else if (cpu.due_ != kNothing && cpu.current_->stored_state() != State::suspended) {
+    // (Who is suspended is in no queue: he must not go on until that kick comes.)
     cpu.due_ |= kLater;
     return M::kick(cpu.number);
   }

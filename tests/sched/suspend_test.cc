@@ -369,6 +369,38 @@ TEST(Suspend, WorksUnderASlicedPolicyToo) {
 
 // ---- Several CPUs ----
 
+// The switch that mail makes due is the next interrupt's, which may come late: not this one.
+TEST(Suspend, ByMailHasTheRunningTaskStopAtOnce) {
+  for (const uint64_t latency : {0, 100}) {
+    K kernel({.cpus = 2, .kick_latency = ticks(latency)});
+    auto& task = kernel.make("task",
+                             [&] {
+                               for (int n = 0; n < 5'000; ++n) {
+                                 Sim::spend(ticks(7));
+                                 EXPECT_NE(S::state(S::current()), State::suspended);
+                                 S::park_until(S::now() + ticks(1));
+                               }
+                             },
+                             {.priority = 1});
+    auto& other = kernel.make("other",
+                              [&] {
+                                for (int n = 0; n < 20; ++n) {
+                                  EXPECT_TRUE(S::suspend(task));
+                                  Sim::spend(ticks(300));
+                                  EXPECT_TRUE(S::resume(task));
+                                  Sim::spend(ticks(201));
+                                }
+                              },
+                              {.priority = 1});
+    kernel.boot([&] {
+      kernel.spawn_on(1, other);
+      kernel.spawn(task);
+    });
+    ASSERT_EQ(kernel.run(), End::quiet);
+    EXPECT_EQ(task.finishes, 1);
+  }
+}
+
 // From everywhere, and together with everything else: who was suspended as often as resumed runs
 // on, and each wait ends once.
 TEST(Suspend, AcrossCpusLosesNobody) {
