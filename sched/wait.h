@@ -276,7 +276,7 @@ class WaitTree {
   void remove(Waiter<S>& waiter) {
     if (!waiter.is_in_) return;
     waiter.is_in_ = false;
-    check(tree_.remove(waiter), waiter);
+    if (!tree_.remove_only(waiter)) check(tree_.remove(waiter), waiter);
     if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
   }
 

@@ -152,26 +152,17 @@ class MessageExchange {
 
   /// A message, if there is one.
   bool try_receive(T& into) {
-    uint32_t word = word_.load(std::memory_order_relaxed);
-    if (word - 1 < kCapacity) [[likely]] {
-      typename S::Masked masked;
-      if (hold(word)) [[likely]] {
-        into = store_.take();
-        let_go(-1);
-        return true;
-      }
-    }
-    return receive_slowly(into);
+    return receive_quickly(into) || receive_slowly(into, false, never) == Waited::done;
   }
 
   /// Waits for a message: for ever, or until an instant, or for so long. `done`: it is in `into`,
   /// which otherwise is what it was.
   Waited receive(T& into) { return receive_until(into, never); }
   Waited receive_until(T& into, Instant until) {
-    return try_receive(into) ? Waited::done : wait_to_receive(into, until);
+    return receive_quickly(into) ? Waited::done : receive_slowly(into, true, until);
   }
   Waited receive_for(T& into, Duration length) {
-    return try_receive(into) ? Waited::done : wait_to_receive(into, S::now() + length);
+    return receive_quickly(into) ? Waited::done : receive_slowly(into, true, S::now() + length);
   }
 
   /// How many messages there were a moment ago.
@@ -217,23 +208,14 @@ class MessageExchange {
   }
 
   bool try_send_with(Key key, T& message) {
-    uint32_t word = word_.load(std::memory_order_relaxed);
-    if (word < kCapacity) [[likely]] {
-      typename S::Masked masked;
-      if (hold(word)) [[likely]] {
-        store_.put(message, key);
-        let_go(1);
-        return true;
-      }
-    }
-    return send_slowly(message, key);
+    return send_quickly(message, key) || send_slowly(message, key, false, never) == Waited::done;
   }
   Waited send_with(Key key, T& message, Instant until) {
-    return try_send_with(key, message) ? Waited::done : wait_to_send(message, key, until);
+    return send_quickly(message, key) ? Waited::done : send_slowly(message, key, true, until);
   }
   Waited send_with(Key key, T& message, Duration length) {
-    return try_send_with(key, message) ? Waited::done
-                                       : wait_to_send(message, key, S::now() + length);
+    return send_quickly(message, key) ? Waited::done
+                                      : send_slowly(message, key, true, S::now() + length);
   }
 
   // What can be copied trivially is only read.
@@ -245,7 +227,30 @@ class MessageExchange {
   static constexpr uint32_t kClosed = std::bit_ceil(kCapacity + 1);  // the quick way is
   static constexpr uint32_t kHeld = 2 * kClosed;  // by a call that is on it, masked
 
-  // The quick way, if the word is still what it was, which has neither bit.
+  // The quick way, while nobody waits and there is need of it. False: nothing has changed.
+  bool send_quickly(T& message, Key key) {
+    uint32_t word = word_.load(std::memory_order_relaxed);
+    if (word >= kCapacity) [[unlikely]]
+      return false;
+    typename S::Masked masked;
+    if (!hold(word)) [[unlikely]]
+      return false;
+    store_.put(message, key);
+    let_go(1);
+    return true;
+  }
+  bool receive_quickly(T& into) {
+    uint32_t word = word_.load(std::memory_order_relaxed);
+    if (word - 1 >= kCapacity) [[unlikely]]
+      return false;
+    typename S::Masked masked;
+    if (!hold(word)) [[unlikely]]
+      return false;
+    into = store_.take();
+    let_go(-1);
+    return true;
+  }
+  // If the word is still what it was, which has neither bit.
   bool hold(uint32_t& word) {
     return word_.compare_exchange_weak(word, word | kHeld, std::memory_order_acquire,
                                        std::memory_order_relaxed);
@@ -272,21 +277,34 @@ class MessageExchange {
     line_.unlock();
   }
 
-  // There is room. Who is to be woken, and how many messages there are then.
-  typename S::Task* send_locked(T& message, Key key, uint32_t& count)
-      __attribute__((requires_capability(line_))) {
+  // `may_wait`: until `until`; otherwise it has timed out already.
+  [[gnu::noinline]] Waited send_slowly(T& message, Key key, bool may_wait, Instant until) {
+    typename S::Masked masked;
+    uint32_t count = begin();
+    if (count == kCapacity) return wait(masked, message, key, may_wait, until, count);
     auto* const served = line_.serve(
         [&](Waiter<S>& receiver) { static_cast<Party&>(receiver).message = std::move(message); });
     if (served == nullptr) {
       store_.put(message, key);
       ++count;
     }
-    return served;
+    end(count);
+    if (served != nullptr) masked.wake(*served);
+    return Waited::done;
   }
 
-  // There is a message.
-  typename S::Task* receive_locked(T& into, uint32_t& count)
-      __attribute__((requires_capability(line_))) {
+  [[gnu::noinline]] Waited receive_slowly(T& into, bool may_wait, Instant until) {
+    typename S::Masked masked;
+    uint32_t count = begin();
+    if (count == 0) return wait(masked, into, Key{}, may_wait, until, count);
+    auto* const served = take(into, count);
+    end(count);
+    if (served != nullptr) masked.wake(*served);
+    return Waited::done;
+  }
+
+  // Who is to be woken: whose message has come in.
+  typename S::Task* take(T& into, uint32_t& count) __attribute__((requires_capability(line_))) {
     into = store_.take();
     auto* const served = line_.serve([this](Waiter<S>& sender) {
       auto& party = static_cast<Party&>(sender);
@@ -296,54 +314,14 @@ class MessageExchange {
     return served;
   }
 
-  [[gnu::noinline]] bool send_slowly(T& message, Key key) {
-    typename S::Masked masked;
-    uint32_t count = begin();
-    const bool has_room = count < kCapacity;
-    auto* const served = has_room ? send_locked(message, key, count) : nullptr;
-    end(count);
-    if (served != nullptr) masked.wake(*served);
-    return has_room;
-  }
-
-  [[gnu::noinline]] bool receive_slowly(T& into) {
-    typename S::Masked masked;
-    uint32_t count = begin();
-    const bool has_message = count != 0;
-    auto* const served = has_message ? receive_locked(into, count) : nullptr;
-    end(count);
-    if (served != nullptr) masked.wake(*served);
-    return has_message;
-  }
-
-  [[gnu::noinline]] Waited wait_to_send(T& message, Key key, Instant until) {
-    typename S::Masked masked;
-    masked.require_task();
-    uint32_t count = begin();
-    if (count < kCapacity) {  // the last look
-      auto* const served = send_locked(message, key, count);
-      end(count);
-      if (served != nullptr) masked.wake(*served);
-      return Waited::done;
-    }
-    return wait(masked, message, key, until, count);
-  }
-
-  [[gnu::noinline]] Waited wait_to_receive(T& into, Instant until) {
-    typename S::Masked masked;
-    masked.require_task();
-    uint32_t count = begin();
-    if (count != 0) {  // the last look
-      auto* const served = receive_locked(into, count);
-      end(count);
-      if (served != nullptr) masked.wake(*served);
-      return Waited::done;
-    }
-    return wait(masked, into, Key{}, until, count);
-  }
-
-  Waited wait(typename S::Masked& masked, T& message, Key key, Instant until, uint32_t count)
+  [[gnu::noinline]] Waited wait(typename S::Masked& masked, T& message, Key key, bool may_wait,
+                                Instant until, uint32_t count)
       __attribute__((release_capability(line_))) {
+    if (!may_wait) {
+      end(count);
+      return Waited::timed_out;
+    }
+    masked.require_task();
     Waiting<S> waiting(masked);
     Party party(waiting, message, key);
     line_.insert(party);
@@ -357,7 +335,7 @@ class MessageExchange {
     if (count == 0) {
       line_.insert(receiver);
     } else if (receiver.waiting().begin_to_serve()) {
-      served = receive_locked(receiver.message, count);
+      served = take(receiver.message, count);
       receiver.waiting().serve(&receiver);
     }
     end(count);
