@@ -277,12 +277,8 @@ class Scheduler : private Mechanism {
     [[gnu::noinline]] Woken park(internal::Wait& wait, Instant until, bool deaf = false) const;
 
     /// What `Waiting` does at its two ends.
-    void begin_wait(internal::Wait& wait) const {
-      Task& task = self();
-      wait.bonds = task.bonds();
-      task.set_bonds(reinterpret_cast<uintptr_t>(&wait) | Task::kWaits);
-    }
-    static void end_wait(Task& task, internal::Wait& wait) { task.set_bonds(wait.bonds); }
+    void begin_wait(internal::Wait& wait) const { Scheduler::begin_wait(self(), wait); }
+    static void end_wait(Task& task, internal::Wait& wait) { Scheduler::end_wait(task, wait); }
 
     /// As `Scheduler::bind` and `unbind`.
     void bind(Bond& bond) const {
@@ -649,11 +645,18 @@ class Scheduler : private Mechanism {
            seen.generation() == life.generation + 1;
   }
 
+  static void begin_wait(Task& task, internal::Wait& wait) {
+    wait.bonds = task.bonds();
+    task.set_bonds(reinterpret_cast<uintptr_t>(&wait) | Task::kWaits);
+  }
+  static void end_wait(Task& task, internal::Wait& wait) { task.set_bonds(wait.bonds); }
+
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
+  static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);

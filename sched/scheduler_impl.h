@@ -374,8 +374,12 @@ Waited Scheduler<M, P, kOptions>::sleep_until(Instant when) {
   // Wakes are kept for whoever waits for them.
   bool permit = self.permit_;
   self.permit_ = false;
+  // Nobody serves it; by it a cancel finds the task also where a wake has just made it ready.
+  internal::Wait wait;
+  begin_wait(self, wait);
   Woken reason;
   while ((reason = park_timed(self, when)) == Woken::by_wake) permit = true;
+  end_wait(self, wait);
   self.permit_ = permit;
   M::unmask(M::kUnmasked);
   return waited(reason);
@@ -411,6 +415,13 @@ bool Scheduler<M, P, kOptions>::is_asked_anyway([[maybe_unused]] const Cpu& cpu)
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::requeued(Cpu& cpu) {
+  // At this interrupt's end, even if there is a kick for something else on its way: that may come
+  // late, and what is current no more, or suspended, must not run on.
+  cpu.due_ = static_cast<Due>((cpu.due_ | kRequeued) & ~kLater);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if constexpr (Contends<P>) {
     if (cpu.current_ == &cpu.idle_ || is_asked_anyway(cpu)) return;
@@ -441,7 +452,7 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
   charge(cpu, now);
   require(cpu.policy_.enqueue(task, why, now), task);
   if (&task == cpu.current_) {
-    cpu.due_ |= kRequeued;
+    requeued(cpu);
   } else {
     contend(cpu, task, now);
   }
@@ -450,12 +461,16 @@ void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant n
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
   const State state = task.stored_state();
-  if (state != State::blocked && state != State::suspended_blocked) return;
+  const bool is_blocked = state == State::blocked || state == State::suspended_blocked;
   if (reason != Woken::by_wake && task.is_waiting()) {
+    // Also of one that a wake which was not meant for this wait has made ready: it is about to look
+    // and to park again, and would not know.
     internal::Wait& wait = task.wait();
-    if (!wait.close()) return;  // it was served, and the wake is on its way
+    if (wait.is_over() || !wait.close()) return;  // served: the wake is on its way
     if (wait.gave_up != nullptr) wait.gave_up(wait);
+    task.woken_ = reason;
   }
+  if (!is_blocked) return;
   task.woken_ = reason;
   cpu.wakes_.add();
   if (state == State::suspended_blocked) return set_state(task, State::suspended);
@@ -492,7 +507,7 @@ void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
       require(cpu.policy_.dequeue(task, Leave::blocked, now), task);
       task.runnable_.stop(now);
       // It is neither current any more nor queued: as little to be put back as one that is.
-      if (&task == cpu.current_) cpu.due_ |= kRequeued;
+      if (&task == cpu.current_) requeued(cpu);
       return;
     }
     case State::blocked:
@@ -746,8 +761,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
     return;
-  } else if (cpu.due_ != kNothing && cpu.current_->stored_state() != State::suspended) {
-    // (Who is suspended is in no queue: he must not go on until that kick comes.)
+  } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
+    // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
     return M::kick(cpu.number);
   }

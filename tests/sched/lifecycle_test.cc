@@ -548,6 +548,32 @@ TEST(Exit, EndsTheTaskThere) {
   EXPECT_EQ(task.finishes, 1);
 }
 
+// Its exit value is kept where what it waits in was.
+TEST(Exit, TakesTheTaskFromWhoeverWouldCancelItsWait) {
+  for (const hal::sim::Wait wait : {hal::sim::Wait::takes, hal::sim::Wait::returns_masked}) {
+    for (uint64_t delay = 0; delay < 60; ++delay) {
+      Kernel<Fifo> kernel({.interleave = 0, .call_cost = ticks(1), .wait = wait});
+      using S = decltype(kernel)::S;
+      auto& task = kernel.make("task", [&] {
+        S::park();
+        S::exit(UINT64_MAX);
+      });
+      kernel.on_device = [&](uint32_t line, auto&) {
+        if (line == 1) {
+          S::wake(task);
+        } else {
+          S::cancel_wait(task);
+        }
+      };
+      kernel.world.raise_at(0, 1, at(1000));
+      kernel.world.raise_at(0, 2, at(1000 + delay));
+      kernel.boot([&] { kernel.spawn(task); });
+      EXPECT_EQ(kernel.run(), End::quiet) << delay;
+      EXPECT_EQ(task.finishes, 1);
+    }
+  }
+}
+
 TEST(Sink, RunsOnTheIdleTaskUnmaskedAndAllowsWhatAnInterruptMay) {
   Kernel<RoundRobin> kernel;
   using S = decltype(kernel)::S;

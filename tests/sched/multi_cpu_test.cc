@@ -386,6 +386,60 @@ TEST(Mail, IsHandledWhenItsKickMergesWithTheReceiversOwn) {
 }
 
 // However much mail there is, one interrupt handles a bounded part of it.
+// However late a kick that the CPU sends to itself: a task that its mail has suspended does not run
+// on into a wait.
+TEST(Mail, ThatSuspendsTheRunningTaskStopsItAtOnce) {
+  for (uint64_t when = 500; when <= 900; when += 50) {
+    Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
+    using S = decltype(kernel)::S;
+    auto& task = kernel.make("task", [&] {
+      Sim::spend(ticks(1000));
+      S::sleep_for(ticks(1));
+    });
+    auto& other = kernel.make("other", [&] {
+      Sim::spend(ticks(when));
+      EXPECT_TRUE(S::suspend(task));
+      Sim::spend(ticks(1000));
+      EXPECT_TRUE(S::resume(task));
+    });
+    kernel.boot([&] {
+      kernel.spawn(task);
+      kernel.spawn_on(1, other);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet) << when;
+    EXPECT_EQ(task.finishes, 1) << when;
+  }
+}
+
+// Nor one that an interrupt suspends while the switch for a task that came by mail is on its way.
+TEST(Mail, DoesNotKeepASuspendedTaskRunningByASwitchThatIsToCome) {
+  for (uint64_t when = 1900; when <= 2300; when += 20) {
+    Kernel<FixedPriority> kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(100)});
+    using S = decltype(kernel)::S;
+    auto& urgent = kernel.make("urgent", [] { S::park(); }, {.priority = 9});
+    auto& task = kernel.make("task", [&] {
+      Sim::spend(at(when + 10) - S::now());
+      S::sleep_for(ticks(1));
+    });
+    auto& other = kernel.make("other", [&] {
+      Sim::spend(at(1900) - S::now());
+      S::wake(urgent);  // handled by a kick at 2000, the switch is for another one at 2100
+    });
+    kernel.on_device = [&](uint32_t line, auto&) {
+      EXPECT_TRUE(line == 1 ? S::suspend(task) : S::resume(task)) << when;
+    };
+    kernel.world.raise_at(0, 1, at(when));
+    kernel.world.raise_at(0, 2, at(5000));
+    kernel.boot([&] {
+      kernel.spawn(urgent);
+      kernel.spawn(task);
+      kernel.spawn_on(1, other);
+    });
+    EXPECT_EQ(kernel.run(), End::quiet) << when;
+    EXPECT_EQ(task.finishes, 1) << when;
+  }
+}
+
 TEST(Mail, IsHandledInBoundedPortions) {
   const auto longest_interrupt = [](int tasks) {
     Kernel<Fifo> kernel({.cpus = 2, .interleave = 0, .call_cost = ticks(1)});

@@ -88,6 +88,7 @@ struct Permits {
   Semaphore<S> semaphore;
   int32_t count;  // given, not taken; a served task's counts until it says so
   const int32_t most;
+  int giving = 0;
 };
 
 struct Actor {
@@ -114,6 +115,7 @@ struct Actor {
   bool deaf = false;
   bool at_gate = false;
   bool retuned = false;
+  bool woken = false;  // by somebody who had nothing for it
   Instant until = never;
   uint64_t came = 0;
   uint64_t cancels = 0;
@@ -130,12 +132,13 @@ class Crowd {
       : exact_(setting.exact),
         telling_(telling),
         gen_(seed),
-        kernel_(setting.exact ? hal::sim::Options{.cpus = setting.cpus, .seed = seed, .interleave = 0}
-                              : hal::sim::Options{.cpus = setting.cpus,
-                                                  .seed = seed,
-                                                  .interleave = 2,
-                                                  .stall = ticks(40),
-                                                  .kick_latency = ticks(pick(0, 30))}) {
+        kernel_(setting.exact
+                    ? hal::sim::Options{.cpus = setting.cpus, .seed = seed, .interleave = 0}
+                    : hal::sim::Options{.cpus = setting.cpus,
+                                        .seed = seed,
+                                        .interleave = 2,
+                                        .stall = ticks(40),
+                                        .kick_latency = ticks(pick(0, 30))}) {
     kernel_.on_device = [this](uint32_t line, S::Interrupt&) { on_device(line); };
     kernel_.on_finish = [this](K::Thread& thread) { on_finish(thread); };
     for (int i = 0; i < 3; ++i) locks_.push_back(std::make_unique<LockOf<Mutex<S>>>());
@@ -161,7 +164,8 @@ class Crowd {
     });
     for (phase_ = 0; phase_ < kPhases; ++phase_) {
       for (Actor& actor : actors_) actor.steps = kStepsAPhase;
-      if (phase_ != 0) kernel_.world.raise_at(any_cpu(), kNextPhase, kernel_.world.now() + ticks(1));
+      if (phase_ != 0)
+        kernel_.world.raise_at(any_cpu(), kNextPhase, kernel_.world.now() + ticks(1));
       if (!run_until_quiet()) return;
     }
     draining_ = true;
@@ -179,7 +183,22 @@ class Crowd {
     }
   }
 
-  std::string trace() const { return kernel_.world.trace(); }
+  // What happened, and where it ended.
+  std::string story() const {
+    std::string text = kernel_.world.trace();
+    for (const Actor& actor : actors_) {
+      text += actor.thread->text + ": priority " + std::to_string(own(actor)) + ", counts for " +
+              std::to_string(claim(actor)) + ", state " +
+              std::to_string(static_cast<int>(state(actor)));
+      if (actor.wants != nullptr) text += ", wants " + actor.wants->name;
+      if (actor.takes != nullptr) text += ", takes";
+      for (const auto& lock : locks_) {
+        if (lock->owner() == actor.thread) text += ", has " + lock->name;
+      }
+      text += "\n";
+    }
+    return text;
+  }
 
  private:
   uint64_t pick(uint64_t from, uint64_t end) { return absl::Uniform<uint64_t>(gen_, from, end); }
@@ -225,8 +244,8 @@ class Crowd {
     return waiters;
   }
   bool has_any(const Actor& actor) const {
-    return std::ranges::any_of(
-        locks_, [&](const auto& lock) { return lock->owner() == actor.thread; });
+    return std::ranges::any_of(locks_,
+                               [&](const auto& lock) { return lock->owner() == actor.thread; });
   }
 
   // As the policy of any CPU tells; also to the host.
@@ -283,6 +302,14 @@ class Crowd {
     return waiters;
   }
 
+  // Whether somebody is suspended of whom the model cannot tell if he waits: he was woken by one
+  // who had nothing for him.
+  bool is_vague() const {
+    return std::ranges::any_of(actors_, [](const Actor& actor) {
+      return actor.woken && actor.wants != nullptr && state(actor) == State::suspended;
+    });
+  }
+
   // What holds whenever nothing is under way.
   void check() const {
     for (const Actor& actor : actors_) {
@@ -291,7 +318,7 @@ class Crowd {
         EXPECT_FALSE(has_any(actor));
         continue;
       }
-      EXPECT_EQ(claim(actor), effective(actor));
+      if (!is_vague()) EXPECT_EQ(claim(actor), effective(actor));
       for (const Actor::Hold& hold : actor.held) {
         EXPECT_EQ(hold.lock->owner(), actor.thread) << hold.lock->name;
       }
@@ -354,9 +381,9 @@ class Crowd {
       for (const Actor& actor : actors_) {
         if (actor.takes == &permits && !is_blocked(actor)) ++served;
       }
-      // Who is suspended may have one, and not know it yet.
+      // Who is suspended may have one, and not know it yet, or be about to give one.
       EXPECT_LE(permits.semaphore.permits(), permits.count);
-      EXPECT_GE(permits.semaphore.permits() + served, permits.count);
+      EXPECT_GE(permits.semaphore.permits() + served + permits.giving, permits.count);
     }
   }
 
@@ -451,9 +478,7 @@ class Crowd {
       case 8: take(actor, permits_[pick(0, permits_.size())]); break;
       case 9: S::yield(); break;
       case 10: sleep(actor); break;
-      case 11:
-        kernel_.world.raise_at(any_cpu(), kAnything, S::now() + ticks(pick(0, 100)));
-        break;
+      case 11: kernel_.world.raise_at(any_cpu(), kAnything, S::now() + ticks(pick(0, 100))); break;
       default: poke(any_actor()); break;
     }
   }
@@ -472,7 +497,10 @@ class Crowd {
     switch (waited) {
       case Waited::done: break;
       case Waited::timed_out: EXPECT_GE(S::now(), until); break;
-      case Waited::cancelled: EXPECT_GT(actor.cancels, cancels); break;
+      case Waited::cancelled:
+        // By mail it may have been sent before the call.
+        EXPECT_GT(actor.cancels, is_exact() ? cancels : 0);
+        break;
       case Waited::killed: EXPECT_TRUE(actor.thread->kill_requested()); break;
     }
   }
@@ -564,9 +592,9 @@ class Crowd {
     if (heirs.empty()) {
       EXPECT_EQ(lock.owner(), nullptr);
     } else {
-      EXPECT_TRUE(std::ranges::any_of(
-          heirs, [&](const Actor* heir) { return heir->thread == lock.owner(); }))
-          << lock.name;
+      EXPECT_TRUE(std::ranges::any_of(heirs, [&](const Actor* heir) {
+        return heir->thread == lock.owner();
+      })) << lock.name;
     }
     check_now();
   }
@@ -575,7 +603,9 @@ class Crowd {
     tell("gives");
     ++permits.count;
     if (!is_exact() || chance(2)) {
+      ++permits.giving;
       if (!permits.semaphore.give()) --permits.count;
+      --permits.giving;
       return;
     }
     const S::Masked masked;
@@ -611,6 +641,7 @@ class Crowd {
   void begin_call(Actor& actor) {
     actor.came = ++calls_;
     actor.retuned = false;
+    actor.woken = false;
   }
   void end_call(Actor& actor) {
     actor.wants = nullptr;
@@ -644,6 +675,7 @@ class Crowd {
         // a moment, and still wait.
         if (is_exact() && (actor.wants != nullptr || actor.takes != nullptr)) break;
         tell("wakes ", actor.thread->text);
+        actor.woken = true;
         S::wake(task);
         break;
       case 8: give(permits_[pick(0, permits_.size())]); break;
@@ -700,12 +732,11 @@ void run_seeds(const Setting& setting, uint64_t count) {
   const uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
   for (uint64_t seed = first; seed < (only != nullptr ? first + 1 : count + 1); ++seed) {
     SCOPED_TRACE("BATON_SEED=" + std::to_string(seed));
-    if (std::getenv("VERBOSE")) std::cerr << "seed " << seed << "\n";
     Crowd crowd(setting, seed, only != nullptr);
     crowd.run();
     if (testing::Test::HasFailure()) {
       std::cerr << "BATON_SEED=" << seed << " repeats it\n";
-      if (only != nullptr) std::cerr << crowd.trace();
+      if (only != nullptr) std::cerr << crowd.story();
       return;
     }
   }

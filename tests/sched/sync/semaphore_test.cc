@@ -116,6 +116,38 @@ TEST(Semaphore, CanBeCancelledAndKilledButKeepsThePermits) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
+// A wake that has nothing for it makes it ready for a moment, in which it waits all the same.
+TEST(Semaphore, CanBeCancelledThoughAnAlienWakeHasJustComeForTheTask) {
+  K kernel;
+  Semaphore<S> semaphore;
+  auto& waits = kernel.make("waits",
+                            [&] {
+                              EXPECT_EQ(semaphore.take(), Waited::cancelled);
+                              EXPECT_EQ(semaphore.take_for(ticks(1000)), Waited::cancelled);
+                              EXPECT_EQ(S::sleep_for(ticks(1000)), Waited::cancelled);
+                              EXPECT_EQ(S::now(), at(10));
+                            },
+                            {.priority = 1});
+  auto& other = kernel.make("other",
+                            [&] {
+                              for (int i = 0; i < 3; ++i) {
+                                S::wake(waits);
+                                S::cancel_wait(waits);
+                                S::cancel_wait(waits);  // one is enough
+                                S::retune(S::current(), {.priority = 0});
+                                S::retune(S::current(), {.priority = 2});
+                              }
+                            },
+                            {.priority = 2});
+  kernel.boot([&] {
+    kernel.spawn(waits);
+    kernel.spawn(other);
+    S::retune(other, {.priority = 0});
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(waits.finishes, 1);
+}
+
 TEST(Semaphore, IsGivenByAnInterrupt) {
   K kernel;
   Semaphore<S> semaphore;
