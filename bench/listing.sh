@@ -4,8 +4,8 @@
 #
 #   bazel run //bench:listing -- --arch=riscv64 yield_round_robin
 #
-# The operations are those that //bench:switch counts in instructions, irq_off_max excepted, for which
-# `//bench:switch -- --masked` is the tool. What is printed is one round from the middle of many.
+# The operations are those that //bench:switch and //bench:sync count in instructions, irq_off_max and
+# irq_off_max_timers excepted, for which their own `--masked` is the tool. What is printed is one round from the middle of many.
 #
 # It runs in its runfiles, as `bazel run` and tests start it. The first arguments, llvm-nm and llvm-objdump, are
 # //bench/BUILD's.
@@ -42,6 +42,18 @@ case "${operation}" in
   whole_life) image=fixed_priority round=360 ;;
   irq_same_task) image=interrupt_same round=40 ;;
   irq_wake_to_higher) image=interrupt_wake round=40 ;;
+  sem_give_take) image=waiting round=40 ;;
+  sem_ping_pong) image=waiting round=120 ;;
+  sem_give_block_back) image=waiting round=200 ;;
+  mutex_lock_unlock) image=waiting round=280 ;;
+  mutex_contended) image=waiting round=360 ;;
+  message_send_receive) image=waiting round=440 ;;
+  message_to_higher) image=waiting round=520 ;;
+  event_flag_set_to_waiter) image=waiting round=600 ;;
+  timer_start_stop_1) image=waiting round=680 ;;
+  timer_start_stop_100) image=waiting round=760 ;;
+  timer_start_stop_10000) image=waiting round=840 ;;
+  sleep_to_wake) image=sleep round=40 ;;
   *) usage ;;
 esac
 elf="bench/${image}_${machine}.elf"

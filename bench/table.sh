@@ -1,6 +1,7 @@
 #!/bin/bash
 #
-# Puts today's numbers into the first three columns of the table in bench/README.md: `bazel run //bench:table`.
+# Puts today's numbers into the first three columns of the two tables of guest instructions in bench/README.md:
+# `bazel run //bench:table`.
 # It runs in its runfiles, as `bazel run` starts it. The argument, llvm-nm, is //bench/BUILD's.
 
 set -euo pipefail
@@ -11,7 +12,9 @@ trap 'rm -rf "${scratch}"' EXIT
 
 # In the order of the columns.
 for machine in riscv64 aarch64 x86_64; do
-  bench/switch.sh "$1" "--arch=${machine}" >> "${scratch}/numbers"
+  for script in switch sync; do
+    "bench/${script}.sh" "$1" "--arch=${machine}" >> "${scratch}/numbers"
+  done
 done
 awk -F '|' -v OFS='|' '
   FNR == NR {
@@ -22,8 +25,8 @@ awk -F '|' -v OFS='|' '
   {
     name = $2
     gsub(/[` ]/, "", name)
-    # The one table with eleven separators; another one has the names too.
-    if (NF == 11 && split(numbers[name], columns, " ") == 3) {
+    # The tables themselves, by their separators; others have the names too.
+    if ((NF == 11 || NF == 9) && split(numbers[name], columns, " ") == 3) {
       for (i = 1; i <= 3; ++i) $(i + 2) = " " columns[i] " "
     }
     print

@@ -43,6 +43,8 @@ constexpr const char* to_string(sched::State state) {
     case sched::State::running: return "running";
     case sched::State::blocked: return "blocked";
     case sched::State::finished: return "finished";
+    case sched::State::suspended: return "suspended";
+    case sched::State::suspended_blocked: return "susp., blocked";
   }
   return "unknown state";
 }
@@ -212,7 +214,7 @@ class Kernel {
     kit::print("tasks under {}:\n", Traits::kName);
     for_each_task([](const Task& task) {
       const sched::Usage usage = S::usage(task);
-      kit::print("  {:<12} {:<9} ran {:>10}, {} switches\n", task.name(), to_string(S::state(task)),
+      kit::print("  {:<12} {:<14} ran {:>10}, {} switches\n", task.name(), to_string(S::state(task)),
                  to_text(usage.run), usage.voluntary + usage.involuntary);
     });
   }

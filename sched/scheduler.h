@@ -211,8 +211,8 @@ class Scheduler : private Mechanism {
     Graph graph_;  // the first CPU's counts
     [[no_unique_address]] internal::TaskLatency<kOptions.latency> latency_;
     Task idle_{"idle"};
+    P policy_;  // late: it may be large, and the fields above are reached by short offsets
     TimerQueue timers_;
-    P policy_;  // last: it may be large, and the fields above are reached by short offsets
   };
 
   /// Forbids rescheduling on this CPU while it lives; interrupts stay as they are. Nests, up to
@@ -660,6 +660,7 @@ class Scheduler : private Mechanism {
   static void contend(Cpu& cpu, Task& task, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
+  static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
@@ -677,6 +678,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
+  [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
+                                                              Requests requests);
 
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
@@ -698,7 +701,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
   static void hand_back(Cpu& cpu);
   [[gnu::noinline]] static void give_to_sink(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static void tell_joiner(Cpu& cpu, internal::Joiner*& joiners,
+  [[gnu::noinline, clang::minsize]] static void give_joined(void* cpu, Postable& task);
+  [[gnu::noinline, clang::minsize]] static bool tell_joiner(Cpu& cpu, internal::Joiner*& joiners,
                                                             uint64_t value, bool never_ran);
   [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
   [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);

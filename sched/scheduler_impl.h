@@ -395,12 +395,14 @@ Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant unti
   wait.is_deaf = deaf;
   // Whoever is more urgent is found by the switch.
   here().due_ &= ~kPreemption;
+  // A wake that is not meant for this wait is kept for the `park` that it is meant for.
+  bool permit = task.permit_;
+  task.permit_ = false;
   Woken reason;
-  do {
-    reason = park_timed(task, until);
-    // Otherwise a wake that was not meant for this wait.
-  } while (reason == Woken::by_wake ? !wait.is_served() : false);
+  while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
   if (reason != Woken::by_wake && !wait.close()) reason = Woken::by_wake;
+  if (permit) [[unlikely]]
+    task.permit_ = true;
   return reason;
 }
 
@@ -489,6 +491,13 @@ void Scheduler<M, P, kOptions>::wake_private(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::cancel_private(Cpu& cpu, Task& task) {
+  // A finished one has its exit value where `is_deaf` looks.
+  if (task.stored_state() == State::finished) return cpu.stale_.add();
+  if (!is_deaf(task)) end_wait(cpu, task, Woken::by_cancel);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
   const bool wanted = task.suspensions_.load(std::memory_order_relaxed) != 0;
   switch (task.stored_state()) {
@@ -518,24 +527,30 @@ void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::suspend(Task& task) {
-  const Life now = present(task);
   if (!task.ownership().is_alive()) return false;
   uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
   do {
     if (count == UINT8_MAX) return false;
   } while (!task.suspensions_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed));
-  request(now, request::suspend);
+  const Irq irq = M::mask();
+  Cpu& cpu = here();
+  if (&task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked) [[unlikely]] {
+    // It goes on until a kick comes, and may wait or end before: so it is in its queue until then.
+    post(cpu, task, task.ownership(), request::suspend);
+  } else {
+    request_masked(present(task), request::suspend, irq == M::kUnmasked);
+  }
+  M::unmask(irq);
   return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::resume(Task& task) {
-  const Life now = present(task);
   uint8_t count = task.suspensions_.load(std::memory_order_relaxed);
   do {
     if (count == 0) return false;
   } while (!task.suspensions_.compare_exchange_weak(count, count - 1, std::memory_order_relaxed));
-  request(now, request::suspend);
+  request(present(task), request::suspend);
   return true;
 }
 
@@ -558,9 +573,10 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
   task.killed_.store(true, std::memory_order_relaxed);
-  // Also where the last `resume` has counted already, and is still on its way as mail.
   task.suspensions_.store(0, std::memory_order_relaxed);
-  settle_suspension(cpu, task);
+  // By its state, not by the count: the last `resume` may still be on its way as mail.
+  if (task.stored_state() >= State::suspended) [[unlikely]]
+    settle_suspension(cpu, task);
   if (task.stored_state() == State::blocked) {
     if (!is_deaf(task)) end_wait(cpu, task, Woken::by_kill);
     return;
@@ -796,18 +812,20 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     }
   }
   if (requests & request::wake) wake_private(cpu, task);
-  // What a finished task is bound to is its exit value.
-  if ((requests & request::cancel) != 0 && task.stored_state() != State::finished &&
-      !is_deaf(task)) {
-    end_wait(cpu, task, Woken::by_cancel);
-  }
-  if (requests & request::suspend) settle_suspension(cpu, task);
-  if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
+  if (requests & (request::cancel | request::suspend | request::inherit)) [[unlikely]]
+    handle_seldom(cpu, task, requests);
   if (requests & request::kill) kill_private(cpu, task, false);
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
   }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::handle_seldom(Cpu& cpu, Task& task, Requests requests) {
+  if (requests & request::cancel) cancel_private(cpu, task);
+  if (requests & request::suspend) settle_suspension(cpu, task);
+  if (requests & request::inherit) cpu.cpus_->graph_.settle(task);
 }
 
 // ---- Beginning and end ----------------------------------------------------------------------
@@ -872,33 +890,54 @@ void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
-  internal::Joiner* joiners = nullptr;
-  {
-    GraphGuard guard(cpu.cpus_->graph_);
-    if (task.joiners_ != nullptr) [[unlikely]] {
-      joiners = task.joiners_;
-      joiners->link = &joiners;
-    }
-    task.joiners_ = internal::Joiner::closed();
+  Graph& graph = cpu.cpus_->graph_;
+  graph.acquire();
+  internal::Joiner* const joiners = task.joiners_;
+  if (joiners != nullptr) [[unlikely]] {
+    graph.release();
+    return joiners->give(&cpu, task);
   }
-  const uint64_t value = task.bonds_word();
-  const bool never_ran = task.never_ran();
+  task.joiners_ = internal::Joiner::closed();
+  graph.release();
   M::unmask(M::kUnmasked);
   task.hand_back();  // last of all: what an interrupt does to it before is still too early
   cpu.sink_(task);
   M::mask();
-  while (joiners != nullptr) [[unlikely]]
-    tell_joiner(cpu, joiners, value, never_ran);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
+void Scheduler<M, P, kOptions>::give_joined(void* block, Postable& postable) {
+  // The same for a task that others wait for the end of.
+  Cpu& cpu = *static_cast<Cpu*>(block);
+  Task& task = static_cast<Task&>(postable);
+  const uint64_t value = task.bonds_word();
+  const bool never_ran = task.never_ran();
+  internal::Joiner* joiners;
+  {
+    GraphGuard guard(cpu.cpus_->graph_);
+    joiners = task.joiners_;
+    if (joiners != nullptr) joiners->link = &joiners;
+    task.joiners_ = internal::Joiner::closed();
+  }
+  M::unmask(M::kUnmasked);
+  task.hand_back();
+  cpu.sink_(task);
+  M::mask();
+  while (tell_joiner(cpu, joiners, value, never_ran)) {
+    M::unmask(M::kUnmasked);
+    M::mask();
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
                                             bool never_ran) {
   // One at a time. Who gives up meanwhile takes itself out.
-  Graph& graph = cpu.cpus_->graph_;
   Task* served = nullptr;
-  graph.acquire();
-  if (internal::Joiner* const joiner = joiners; joiner != nullptr) {
+  {
+    GraphGuard guard(cpu.cpus_->graph_);
+    internal::Joiner* const joiner = joiners;
+    if (joiner == nullptr) return false;
     joiner->leave();
     if (joiner->wait.begin_to_serve()) {
       served = static_cast<Task*>(&joiner->task);
@@ -907,10 +946,8 @@ void Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners
       joiner->wait.serve(joiner);
     }
   }
-  graph.release();
   if (served != nullptr) request_masked(present(*served), request::wake, false);
-  M::unmask(M::kUnmasked);
-  M::mask();
+  return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -921,16 +958,22 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
   if (&task == &masked.self()) return std::unexpected(JoinError::itself);
   Graph& graph = here().cpus_->graph_;
   internal::Wait wait;
-  internal::Joiner joiner(wait, masked.self());
+  internal::Joiner joiner(wait, masked.self(), &give_joined);
   {
     GraphGuard guard(graph);
     const Ownership seen = task.ownership(std::memory_order_acquire);
     const bool is_alive = seen.is_alive() && seen.generation() == life.generation;
     const bool is_over = is_dead(seen, life);
-    if (!is_alive && !(is_over && task.joiners_ != internal::Joiner::closed())) {
+    // Dead, its list is open until it is on its way to the sink. Then the next life may begin,
+    // which has a list of its own: the look counts only if it was not so far meanwhile.
+    const bool is_open = is_over && seen.owner() == kDead &&
+                         task.joiners_ != internal::Joiner::closed() &&
+                         task.ownership(std::memory_order_acquire) == seen;
+    if (!is_alive && !is_open) {
       const uint64_t value = task.bonds_word();
       const bool never_ran = task.never_ran();
-      // Only if nobody has begun another life meanwhile.
+      // Only if nobody has begun another life meanwhile: that is looked at last.
+      std::atomic_thread_fence(std::memory_order_acquire);
       if (!is_over || !is_dead(task.ownership(std::memory_order_acquire), life)) {
         return std::unexpected(JoinError::not_alive);
       }
@@ -1040,6 +1083,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
   const Duration runnable = task.runnable_.read(now);
   const State state = task.stored_state();
   const bool ended_by_itself = state == State::finished && !task.never_ran();
+  const bool waits = state == State::blocked || state == State::suspended_blocked;
   const uint64_t parks = task.parks_.read();
   const uint64_t preemptions = task.preemptions_.read();
   return {.run = run,
@@ -1047,7 +1091,7 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .voluntary = task.yields_.read() + parks + (ended_by_itself ? 1 : 0),
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
-          .wakes = parks - (state == State::blocked && parks != 0 ? 1 : 0),
+          .wakes = parks - (waits && parks != 0 ? 1 : 0),
           .cpu = seen.is_alive() ? seen.owner() : task.last_cpu_.load(std::memory_order_relaxed)};
 }
 

@@ -140,7 +140,10 @@ class Wait {
 
 /// Who waits for the end of a task; in that task's list, under the lock of the graph.
 struct Joiner {
-  Joiner(Wait& wait, Postable& task) : wait(wait), task(task) {}
+  // What ends a task that has joiners: `give`, so that a kernel without any does not contain it.
+  using Give = void (*)(void* cpu, Postable& ended);
+
+  Joiner(Wait& wait, Postable& task, Give give) : wait(wait), task(task), give(give) {}
   Joiner(const Joiner&) = delete;
   Joiner& operator=(const Joiner&) = delete;
 
@@ -163,6 +166,7 @@ struct Joiner {
 
   Wait& wait;
   Postable& task;
+  const Give give;
   Joiner* next = nullptr;
   Joiner** link = nullptr;  // what points to this one; null: nothing
   uint64_t value = 0;
@@ -272,7 +276,7 @@ class WaitTree {
   void remove(Waiter<S>& waiter) {
     if (!waiter.is_in_) return;
     waiter.is_in_ = false;
-    check(tree_.remove(waiter), waiter);
+    if (!tree_.remove_only(waiter)) check(tree_.remove(waiter), waiter);
     if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
   }
 

@@ -80,6 +80,26 @@ struct Probe {
     return second - first;
   }
 
+  /// For a masked task: `mark`, then lets interrupts in; one that waits is taken before the next
+  /// instruction.
+  static void mark_and_unmask(uint64_t& slot) {
+    uint64_t count;
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%1]\nbench_begin_%=: msr daifclr, #2"
+                 : "=&r"(count)
+                 : "r"(&slot)
+                 : "memory");
+  }
+
+  /// What `mark_and_unmask` and the next `read` cost when no interrupt waits. Masked; not after.
+  static uint64_t cost_of_unmasking() {
+    uint64_t first, second, slot;
+    asm volatile("mrs %0, pmccntr_el0\n str %0, [%2]\n msr daifclr, #2\n mrs %1, pmccntr_el0"
+                 : "=&r"(first), "=r"(second)
+                 : "r"(&slot)
+                 : "memory");
+    return second - first;
+  }
+
   /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
   template <typename Local>
   static void become(Local& other) {

@@ -3,8 +3,13 @@
 #ifndef BATON_BENCH_IMAGES_KERNEL_H_
 #define BATON_BENCH_IMAGES_KERNEL_H_
 
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <string_view>
+#include <system_error>
 
 #include "bench/probe.h"
 #include "hal/hal.h"
@@ -39,6 +44,18 @@ uint64_t cost_of_raising() {
   const uint64_t cost = Probe::cost_of_raising();
   S::Machine::unmask(irq);
   return cost;
+}
+
+/// The guest's argument, if it is this key ("tasks=") and a number.
+inline std::optional<size_t> argument(std::string_view key) {
+  const std::string_view text = kit::arguments();
+  size_t number;
+  if (!text.starts_with(key) ||
+      std::from_chars(text.data() + key.size(), text.data() + text.size(), number).ec !=
+          std::errc()) {
+    return std::nullopt;
+  }
+  return number;
 }
 
 /// What every kernel's `baton_interrupt` does, with `device(interrupt)` for the one device there

@@ -5,11 +5,9 @@
 // another one; half share its level, which has a slice. Mail, which other CPUs send, comes from
 // this one while it passes itself off as a second.
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "bench/images/kernel.h"
 #include "bench/probe.h"
@@ -237,12 +235,7 @@ void conduct(void*) {
 }
 
 size_t number_of_tasks() {
-  constexpr std::string_view kKey = "tasks=";
-  const std::string_view text = kit::arguments();
-  size_t number = 0;
-  if (text.starts_with(kKey)) {
-    std::from_chars(text.data() + kKey.size(), text.data() + text.size(), number);
-  }
+  const size_t number = bench::argument("tasks=").value_or(0);
   if (number < 2 || number > kMostTasks)
     kit::panic("the argument is tasks=2 to tasks=128", nullptr);
   return number;

@@ -66,6 +66,27 @@ struct Probe {
     return second - slot;
   }
 
+  /// For a masked task: `mark`, then lets interrupts in; one that waits is taken two instructions
+  /// later, for `sti` shields the one after it.
+  static void mark_and_unmask(uint64_t& slot) {
+    asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\nbench_begin_%=: sti\n nop"
+                 :
+                 : "r"(&slot)
+                 : "eax", "edx", "memory");
+  }
+
+  /// What `mark_and_unmask` and the next `read` cost when no interrupt waits. Masked; not after.
+  static uint64_t cost_of_unmasking() {
+    uint64_t slot, second;
+    asm volatile(
+        "rdtsc\n mov %%eax, 0(%1)\n mov %%edx, 4(%1)\n sti\n nop\n"
+        "rdtsc\n shl $32, %%rdx\n or %%rdx, %%rax"
+        : "=&a"(second)
+        : "r"(&slot)
+        : "rdx", "memory");
+    return second - slot;
+  }
+
   /// Makes this CPU work as another one of `S`, for posting as that one would. Masked.
   template <typename Local>
   static void become(Local& other) {

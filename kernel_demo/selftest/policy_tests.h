@@ -10,6 +10,8 @@ void run_conformance_tests();  // under any: the kit drives policies of its own
 void run_slice_tests();        // under round robin
 void run_priority_tests();     // under fixed priorities
 void run_threshold_tests();    // under fixed priorities with thresholds
+void run_time_tests();         // under fixed priorities
+void run_sync_tests();         // under fixed priorities
 void run_mailbox_tests();      // under round robin: producers that preempt each other
 
 }  // namespace demo::selftest

@@ -24,6 +24,8 @@ void begin_priorities() {
   Kernel<sched::FixedPriority>::boot([](void*) {
     CommonTests<sched::FixedPriority>::run();
     selftest::run_priority_tests();
+    selftest::run_time_tests();
+    selftest::run_sync_tests();
     leave_stage(begin_thresholds);
   });
 }

@@ -14,6 +14,8 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <variant>
 
 #include "kernel_demo/crash.h"
 #include "kernel_demo/kernel.h"
@@ -21,6 +23,7 @@
 #include "kernel_demo/shell/line_editor.h"
 #include "kernel_demo/table.h"
 #include "kernel_demo/words.h"
+#include "sched/sync/mutex.h"
 
 namespace demo {
 namespace {
@@ -31,6 +34,7 @@ class Shell {
   using Task = typename Kernel::Task;
   using Attributes = typename Kernel::Attributes;
   using Traits = Kernel::Traits;
+  using State = sched::State;
   static constexpr size_t kLongestName = 15;
 
  public:
@@ -62,8 +66,11 @@ class Shell {
         {"ps", "", "the tasks there are, and what they do", ps},
         {"top", "", "who had the CPU since the last top", top},
         {"spawn", "[name]", "a task that computes until it is killed", spawn},
+        {"lock", "[name]", "the same with a mutex: waits while another has it", lock},
         {"nice", "name", "another priority, weight or length of turns", nice},
         {"kill", "name", "asks a task to finish", kill},
+        {"suspend", "name", "keeps a task from running", suspend},
+        {"resume", "name", "takes back one suspend", resume},
         {"policy", "[name]", "the policy; with a name: that one takes over", policy},
         {"stats", "", "what this CPU has done, and how long tasks waited for it", stats},
         {"crash", "[way]", "goes wrong, to see the diagnosis", crash},
@@ -125,6 +132,17 @@ class Shell {
     }
   }
 
+  /// The same with the mutex that they have in common, once this one has it.
+  static void compute_locked(void*) {
+    static constinit sched::Mutex<S> mutex;
+    if (!has(mutex.acquire())) return;  // it was killed before it came to that
+    compute(nullptr);
+    mutex.unlock();
+  }
+
+  /// Those below the shell, too.
+  static void let_others_run() { S::sleep_for(milliseconds(1)); }
+
   static Task* find(std::string_view name) {
     Task* found = nullptr;
     Kernel::for_each_task([&](Task& task) {
@@ -134,8 +152,8 @@ class Shell {
     return found;
   }
 
-  static bool spawn_named(std::string_view name, const Attributes& attributes) {
-    const auto task = Kernel::try_spawn(name, compute, nullptr, attributes);
+  static bool spawn_named(std::string_view name, hal::Entry entry, const Attributes& attributes) {
+    const auto task = Kernel::try_spawn(name, entry, nullptr, attributes);
     if (!task) kit::print("{}: {}\n", name, task.error());
     return task.has_value();
   }
@@ -168,7 +186,11 @@ class Shell {
 
   // ---- Commands
 
-  static void spawn(std::string_view words) {
+  static void spawn(std::string_view words) { spawn_with(compute, words); }
+
+  static void lock(std::string_view words) { spawn_with(compute_locked, words); }
+
+  static void spawn_with(hal::Entry entry, std::string_view words) {
     static constinit unsigned number = 0;
     const std::string_view given = take_word(words);
     const Text name = given.empty() ? Text("task{}", ++number) : Text("{}", given);
@@ -180,10 +202,9 @@ class Shell {
     }
     const auto attributes = read_attributes(words, usual());
     if (!attributes || !is_end(words)) return;
-    if (spawn_named(name, *attributes)) {
+    if (spawn_named(name, entry, *attributes)) {
       kit::print("{}: spawned\n", name);
-      // It may want to begin before the next prompt.
-      S::yield();
+      let_others_run();  // it may want to begin before the next prompt
     }
   }
 
@@ -209,22 +230,74 @@ class Shell {
     const uint64_t finished = Kernel::finished();
     S::kill(*task);
     // Under fixed priorities it may be below others that never end: then it takes as long as that.
-    S::yield();
+    let_others_run();
     kit::print("{}: {}\n", name, Kernel::finished() > finished ? "finished" : "told to finish");
+  }
+
+  static void suspend(std::string_view words) {
+    Task* const task = find_other(words, "suspend");
+    if (task == nullptr) return;
+    kit::print("{}: {}\n", task->name(),
+               S::suspend(*task) ? "suspended" : "has been suspended too often");
+  }
+
+  static void resume(std::string_view words) {
+    Task* const task = find_other(words, "resume");
+    if (task == nullptr) return;
+    const bool was = S::resume(*task);
+    const State now = S::state(*task);
+    const bool is = now == State::suspended || now == State::suspended_blocked;
+    kit::print("{}: {}\n", task->name(),
+               !was ? "was not suspended"
+               : is ? "is still suspended"
+                    : "not suspended any more");
+  }
+
+  /// The one task that the words name; null, and said what is wrong, if it is not another one's.
+  static Task* find_other(std::string_view words, const char* command) {
+    const std::string_view name = take_word(words);
+    if (name.empty()) {
+      kit::print("usage: {} name\n", command);
+      return nullptr;
+    }
+    Task* const task = find(name);
+    if (task == nullptr || !is_end(words)) return nullptr;
+    if (task != &S::current()) return task;
+    kit::print("that is the shell\n");
+    return nullptr;
+  }
+
+  /// What a task counts for with all that waiters lend it: its policy's word for it.
+  static Text counts_as(Task& task) {
+    const S::Masked masked;
+    Text text;
+    const S::Claim claim = S::claim(task);
+    Traits::at(claim.index(), [&](auto index) {
+      const auto& own = *std::get_if<index>(&claim);
+      using Own = std::remove_cvref_t<decltype(own)>;
+      if constexpr (std::is_integral_v<Own>) text = Text("{}", own);
+      if constexpr (std::is_same_v<Own, Instant>) {
+        const Instant now = S::now();
+        text = own == sched::never ? Text("no time")
+               : own < now         ? Text("overdue")
+                                   : Text("in {}", to_text(own - now));
+      }
+    });
+    return text;
   }
 
   static void ps(std::string_view words) {
     if (!is_end(words)) return;
-    kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", "task", "state",
-               Traits::knob(policy_now()).column, "ran", "invol.", "vol.", "stack");
+    kit::print("  {:<16}{:<15}{:<9}{:<10}{:>9}{:>7}{:>6}{:>6}\n", "task", "state",
+               Traits::knob(policy_now()).column, "counts as", "ran", "invol.", "vol.", "stack");
     Kernel::for_each_task([](Task& task) {
       const sched::Usage usage = S::usage(task);
-      kit::print("  {:<16}{:<10}{:<10}{:>11}{:>10}{:>10}{:>8}\n", task.name(),
+      kit::print("  {:<16}{:<15}{:<9}{:<10}{:>9}{:>7}{:>6}{:>6}\n", task.name(),
                  to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
-                 to_text(usage.run), usage.involuntary, usage.voluntary, Kernel::stack_of(task));
+                 counts_as(task), to_text(usage.run), usage.involuntary, usage.voluntary,
+                 Kernel::stack_of(task));
     });
-    kit::print("  {:<16}{:<10}{:<10}{:>11}\n", "idle", "", "",
-               to_text(S::usage(Kernel::cpu()).idle));
+    kit::print("  {:<50}{:>9}\n", "idle", to_text(S::usage(Kernel::cpu()).idle));
   }
 
   static void top(std::string_view words) {
@@ -292,10 +365,10 @@ class Shell {
 
   static void help(std::string_view) {
     for (const Command& command : commands()) {
-      const bool takes = command.run == spawn || command.run == nice;
+      const bool takes = command.run == spawn || command.run == lock || command.run == nice;
       const Text form("{} {}", command.form,
                       takes ? Text("[{}]", Traits::knob(policy_now()).number) : Text(""));
-      kit::print("  {:<7}{:<22}{}\n", command.name, form, command.meaning);
+      kit::print("  {:<8}{:<22}{}\n", command.name, form, command.meaning);
     }
   }
 };

@@ -9,6 +9,7 @@ namespace demo::tour {
 void play_fifo();
 void play_round_robin();
 void play_fixed_priority();
+void play_waiting();
 void play_thresholds();
 void play_eevdf();
 void play_deadlines();

@@ -22,7 +22,7 @@ struct Played {
   bool kept = false;
 };
 
-constinit std::array<Played, 20> played{};
+constinit std::array<Played, 24> played{};
 constinit size_t count = 0;
 constinit Instant began;
 

@@ -40,6 +40,7 @@ void begin_thresholds() {
 void begin_priorities() {
   Kernel<sched::FixedPriority>::boot([](void*) {
     tour::play_fixed_priority();
+    tour::play_waiting();
     leave_stage(begin_thresholds);
   });
 }

@@ -153,7 +153,9 @@ class SumTree {
     for (int row = 0; row < 64; ++row) {
       const Link* const parent = at->parent_;
       if (parent == nullptr) return at == root_;
-      if (parent->child_[0] != at && parent->child_[1] != at) return false;
+      // Not `&&`: on which side it is is a coin, and a branch by it guesses wrongly every second
+      // time.
+      if ((int{parent->child_[0] == at} | int{parent->child_[1] == at}) == 0) return false;
       at = parent;
     }
     return false;

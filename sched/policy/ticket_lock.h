@@ -35,6 +35,14 @@ class [[clang::capability("mutex")]] TicketLock {
     while (serving_.load(std::memory_order_acquire) != mine) relax();
   }
 
+  /// Only if it has not to wait.
+  [[clang::try_acquire_capability(true)]] bool try_lock() {
+    // Whom it serves is never ahead of who is next: if this ticket is next to be given out, it is
+    // still the one to be served.
+    uint32_t mine = serving_.load(std::memory_order_acquire);
+    return next_.compare_exchange_strong(mine, mine + 1, std::memory_order_relaxed);
+  }
+
   [[clang::release_capability()]] void unlock() {
     // Nobody else writes it while the lock is held.
     serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);

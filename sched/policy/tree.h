@@ -152,6 +152,15 @@ class Tree {
     return Links::intact;
   }
 
+  /// The same, if `entity` is the only one. False otherwise: nothing has changed.
+  bool remove_only(Entity& entity) {
+    Link& link = entity;
+    if (root_ != &link || link.child_[0] != nullptr || link.child_[1] != nullptr) return false;
+    root_ = nullptr;
+    first_ = nullptr;
+    return true;
+  }
+
   /// The least of what the order keeps the least of. The tree must not be empty.
   Least least() const
     requires kAugmented

@@ -10,6 +10,7 @@
 #define BATON_SCHED_SYNC_CEILING_MUTEX_H_
 
 #include "sched/sync/owned.h"
+#include "sched/sync/standard_time.h"
 
 namespace sched {
 
@@ -51,6 +52,16 @@ class [[clang::capability("mutex")]] CeilingMutex : public sync_internal::Owned<
   Locked acquire() { return acquire_with(never, false); }
   Locked acquire_until(Instant until) { return acquire_with(until, false); }
   Locked acquire_for(Duration length) { return acquire_with(S::now() + length, false); }
+
+  /// In the standard's terms: whether the caller has it.
+  template <StandardDuration D>
+  bool try_lock_for(const D& length) {
+    return has(acquire_for(ticks_of<S>(length)));
+  }
+  template <StandardTimePoint T>
+  bool try_lock_until(const T& point) {
+    return try_lock_for(point - T::clock::now());
+  }
 
   /// For who has it: whether it came from a task that had ended with it. Until the next unlock.
   bool abandoned() const { return this->is_abandoned(); }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "sched/sync/owned.h"
+#include "sched/sync/standard_time.h"
 
 namespace sched {
 
@@ -56,6 +57,16 @@ class [[clang::capability("mutex")]] Mutex : public sync_internal::Owned<S> {
   }
   Locked acquire_for(Duration length) {
     return take_free() ? Locked::done : this->wait(S::now() + length, false);
+  }
+
+  /// In the standard's terms: whether the caller has it.
+  template <StandardDuration D>
+  bool try_lock_for(const D& length) {
+    return has(acquire_for(ticks_of<S>(length)));
+  }
+  template <StandardTimePoint T>
+  bool try_lock_until(const T& point) {
+    return try_lock_for(point - T::clock::now());
   }
 
   /// For who has it: whether it came from a task that had ended with it. Until the next unlock.

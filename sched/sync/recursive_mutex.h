@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "sched/sync/owned.h"
+#include "sched/sync/standard_time.h"
 
 namespace sched {
 
@@ -49,6 +50,16 @@ class [[clang::capability("mutex")]] RecursiveMutex : public sync_internal::Owne
     return result;
   }
   Locked acquire_for(Duration length) { return acquire_until(S::now() + length); }
+
+  /// In the standard's terms: whether the caller has it.
+  template <StandardDuration D>
+  bool try_lock_for(const D& length) {
+    return has(acquire_for(ticks_of<S>(length)));
+  }
+  template <StandardTimePoint T>
+  bool try_lock_until(const T& point) {
+    return try_lock_for(point - T::clock::now());
+  }
 
   /// For who has it: whether it came from a task that had ended with it. Until the last unlock.
   bool abandoned() const { return this->is_abandoned(); }

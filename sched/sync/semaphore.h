@@ -71,6 +71,21 @@ class Semaphore {
     return word == kMarked ? 0 : word;
   }
 
+  /// For `wait_any` (sched/sync/wait_any.h), which says what these are.
+  class Taking {
+   public:
+    using Waiter = sched::Waiter<S>;
+
+    explicit Taking(Semaphore& semaphore) : semaphore_(semaphore) {}
+    bool try_now() { return semaphore_.try_take(); }
+    Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting); }
+    typename S::Task* enter(Waiter& waiter) { return semaphore_.enter(waiter); }
+    void leave(Waiter& waiter) { semaphore_.leave(waiter); }
+
+   private:
+    Semaphore& semaphore_;
+  };
+
  private:
   static constexpr int32_t kMarked = -1;  // no permit, and somebody waits
 
@@ -109,6 +124,34 @@ class Semaphore {
     return true;
   }
 
+  typename S::Task* enter(Waiter<S>& waiter) {
+    waiters_.lock();
+    // A permit may be taken if and only if this ends the call, which may be over by now: so none is
+    // to be had by others meanwhile. A `try_take` may miss one that is left in the end.
+    int32_t word = word_.load(std::memory_order_relaxed);
+    while (word != kMarked && !word_.compare_exchange_weak(word, kMarked, std::memory_order_acquire,
+                                                           std::memory_order_relaxed)) {
+    }
+    if (word <= 0) {
+      waiters_.insert(waiter);
+    } else {
+      const bool taken = waiter.waiting().begin_to_serve();
+      word_.store(taken ? word - 1 : word, std::memory_order_release);
+      if (taken) waiter.waiting().serve(&waiter);
+    }
+    waiters_.unlock();
+    return nullptr;
+  }
+
+  void leave(Waiter<S>& waiter) {
+    waiters_.lock();
+    if (waiter.is_in()) {
+      waiters_.remove(waiter);
+      unmark(0);
+    }
+    waiters_.unlock();
+  }
+
   // If nobody waits any more. Locked, and marked: nobody else writes a marked word.
   void unmark(int32_t permits) {
     if (waiters_.empty()) word_.store(permits, std::memory_order_release);
@@ -118,6 +161,12 @@ class Semaphore {
   const int32_t most_;
   WaitQueue<S> waiters_;
 };
+
+/// A permit of `semaphore`, among other things to be waited for.
+template <typename S>
+typename Semaphore<S>::Taking taking(Semaphore<S>& semaphore) {
+  return typename Semaphore<S>::Taking(semaphore);
+}
 
 }  // namespace sched
 

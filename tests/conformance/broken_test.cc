@@ -7,7 +7,9 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/testing/conformance.h"
+#include "sched/policy/testing/edf_subjects.h"
 
 namespace sched::conformance {
 namespace {
@@ -118,6 +120,21 @@ TEST(Broken, ALaterLifeInheritsNothing) {
 }
 TEST(Broken, ClaimsJoinInAnyOrder) {
   expect_caught<Flaw::joins_in_order>(Rule::algebra, Check::rules);
+}
+
+// What holds back cannot promise that nobody runnable precedes the one it picks.
+struct Eager : EdfSubject<EdfOptions{}> {
+  static constexpr bool kPicksFirst = true;
+};
+TEST(Broken, WhoPrecedesIsPickedFirst) {
+  static Trial<Eager> trial;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    if (const Fault fault = trial.run({.seed = seed})) {
+      EXPECT_STREQ(to_string(fault.rule), to_string(Rule::urgent)) << "seed " << seed;
+      return;
+    }
+  }
+  ADD_FAILURE() << "not caught in " << kSeeds << " trials";
 }
 TEST(Broken, APartIsGivenTheCpuBack) { expect_caught<Flaw::stays_away>(Rule::idle, Check::rules); }
 

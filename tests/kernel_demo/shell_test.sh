@@ -66,6 +66,16 @@ enter 'top' '^  shell .* [0-9.]+ %$' '^  anna .* [0-9.]+ %$' '^  idle .* [0-9.]+
 enter 'kill task1' '^task1: (finished|told to finish)$'
 enter 'spawn anna' '^anna: there is a task of this name$'
 
+# They stand still as often as they are told to.
+enter 'suspend anna' '^anna: suspended$'
+enter 'suspend anna' '^anna: suspended$'
+enter 'ps' '^  anna +suspended +20.0 ms'
+enter 'resume anna' '^anna: is still suspended$'
+enter 'resume anna' '^anna: not suspended any more$'
+enter 'resume anna' '^anna: was not suspended$'
+enter 'suspend' '^usage: suspend name$'
+enter 'resume shell' '^that is the shell$'
+
 # A line is edited before it is run.
 enter 'helx\bp' '^  ps +the tasks'
 press 'kill anna\003' '\^C$'
@@ -99,6 +109,21 @@ enter 'ps' '^  shell +running +255 ' '^  anna +ready +100 '
 enter 'spawn bert 200' '^bert: spawned$'
 enter 'nice bert 254' '^bert: 254, was 200$'
 enter 'nice bert 255' '^255: priority is a number from 0 to 254$'
+
+# Who waits for a mutex lends its owner what it counts for.
+enter 'kill bert' '^bert: finished$'
+enter 'lock low 110' '^low: spawned$'
+enter 'lock high 220' '^high: spawned$'
+enter 'ps' '^  low +ready +110 +220 ' '^  high +blocked +220 +220 '
+enter 'nice high 230' '^high: 230, was 220$'
+enter 'suspend high' '^high: suspended$'
+enter 'ps' '^  low +ready +110 +230 ' '^  high +susp., blocked +230 +230 '
+enter 'resume high' '^high: not suspended any more$'
+enter 'kill low' '^low: told to finish$'  # it gives the mutex to who is more urgent
+enter 'ps' '^  high +ready +230 +230 '
+enter 'kill high' '^high: finished$'
+enter 'spawn bert 254' '^bert: spawned$'
+
 enter 'policy eevdf' '^eevdf takes over 3 tasks$'
 enter 'nice bert 4096' '^bert: 4096, was 1024$'
 enter 'top' '^  bert '

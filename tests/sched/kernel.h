@@ -99,6 +99,12 @@ class Kernel {
 
   hal::sim::Outcome run(Instant until = never) { return world.run(until); }
 
+  /// Runs until nothing happens any more. By then every task has come to its end: none waits still.
+  void finish() {
+    EXPECT_EQ(run(), End::quiet);
+    for (const Thread& thread : threads) EXPECT_EQ(thread.finishes, 1) << thread.text;
+  }
+
   // In a guest.
   std::expected<void, SpawnError> try_spawn(Thread& thread) {
     return S::spawn(thread, thread.stack, &enter, &thread, thread.attributes);

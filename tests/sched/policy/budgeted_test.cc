@@ -61,6 +61,23 @@ TEST(Budgeted, HoldsBackWhoHasUsedItsBudget) {
   EXPECT_EQ(letters(schedule(w, 25)), "aaabbbbbbbaaabbbbbbbaaabb");
 }
 
+TEST(Budgeted, DoesNotHoldBackWhoInherits) {
+  H h;
+  h.add(0, budget(5, 3, 10));
+  h.add(1, budget(4, 0, 0));
+  ASSERT_EQ(h.pick(at(100)), (H::Answer{0, at(103)}));
+  h.ran(0, at(100), at(103));
+  ASSERT_EQ(h.put_back(0, Pause::timed_out, at(103)), Links::intact);
+  ASSERT_EQ(h.pick(at(103)).entity, 1);
+  h.pass_on(0, at(104), h.claim(1));
+  EXPECT_EQ(h.contend(0, 1, at(104)), at(104));
+  ASSERT_EQ(h.put_back(1, Pause::preempted, at(104)), Links::intact);
+  ASSERT_EQ(h.pick(at(104)).entity, 0);
+  h.ran(0, at(104), at(107));
+  h.pass_on(0, at(107));
+  EXPECT_EQ(h.pick(at(107)), (H::Answer{1, at(114)}));  // what came back at 110 it had used before
+}
+
 TEST(Budgeted, IdlesIfAllAreHeldBack) {
   Workload<B> w;
   w.spawn(0, budget(9, 2, 5));

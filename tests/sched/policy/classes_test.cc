@@ -14,6 +14,7 @@
 #include "absl/random/distributions.h"
 #include "gtest/gtest.h"
 #include "sched/policy/budgeted.h"
+#include "sched/policy/eevdf.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
@@ -62,6 +63,66 @@ TEST(Classes, PreemptsAtOnceForAHigherClassOnly) {
   EXPECT_EQ(h.contend(2, 1, at(6)), never);
   ASSERT_EQ(h.enqueue(0, Enter::created, at(7)), Links::intact);
   EXPECT_EQ(h.contend(0, 1, at(7)), at(7));
+}
+
+TEST(Classes, LendsAClassToWhomSomebodyInItWaitsFor) {
+  using P = Classes<FixedPriority, RoundRobin>;
+  Harness<P> h;
+  h.add(0, P::in<0>({.priority = 5}));
+  h.add(1, P::in<0>({.priority = 7}));
+  h.add(2, P::in<1>());
+  h.add(3, P::in<1>());
+  EXPECT_TRUE(P::precedes(h.claim(0), h.claim(2)));
+  EXPECT_TRUE(P::precedes(h.claim(1), h.claim(0)));
+  EXPECT_EQ(P::join(h.claim(0), h.claim(1)), h.claim(1));
+  h.pass_on(3, at(1), h.claim(1));
+  EXPECT_EQ(h.claim(3), h.claim(1));
+  EXPECT_EQ(h.attributes(3), P::in<1>());
+  ASSERT_EQ(h.pick().entity, 1);
+  ASSERT_EQ(h.dequeue(1), Links::intact);
+  ASSERT_EQ(h.pick().entity, 3);  // at 7, before 0
+  h.pass_on(3, at(1), h.claim(0));
+  ASSERT_EQ(h.pick().entity, 3);  // before its equal
+  h.pass_on(3, at(1));
+  EXPECT_EQ(h.claim(3), h.claim(2));
+  EXPECT_EQ(h.drain(), (std::vector<int>{0, 2, 3}));
+}
+
+TEST(Classes, InheritsNothingFromALaterClass) {
+  using P = Classes<FixedPriority, RoundRobin>;
+  Harness<P> h;
+  h.add(0, P::in<0>({.priority = 5}));
+  h.add(1, P::in<1>());
+  const P::Claim own = h.claim(0);
+  h.pass_on(0, at(1), h.claim(1));
+  EXPECT_EQ(h.claim(0), own);
+  EXPECT_EQ(h.drain(), (std::vector<int>{0, 1}));
+}
+
+TEST(Classes, TakesTheLargerClaimWhereAClassAddsThemUp) {
+  using P = Classes<Fifo, Eevdf>;
+  Harness<P> h;
+  h.add(0, P::in<1>({.weight = 100}));
+  h.add(1, P::in<1>({.weight = 300}));
+  h.add(2, P::in<1>({.weight = 200}));
+  h.pass_on(0, at(1), P::join(h.claim(1), h.claim(2)));
+  EXPECT_EQ(h.claim(0), h.claim(1));
+  EXPECT_EQ(h.policy.part<1>().claim(h.entities[0]), 300U);
+}
+
+TEST(Classes, KeepsAGuestThatIsGivenAnotherClass) {
+  using P = Classes<FixedPriority, RoundRobin, Fifo>;
+  Harness<P> h;
+  h.add(0, P::in<0>({.priority = 5}));
+  h.add(1, P::in<1>());
+  h.add(2, P::in<2>());
+  ASSERT_EQ(h.dequeue(2), Links::intact);
+  h.inherit(2, h.claim(0));
+  ASSERT_TRUE(h.attach(2, P::in<1>({.slice = ticks(3)})));
+  EXPECT_EQ(h.claim(2), h.claim(0));
+  EXPECT_EQ(h.attributes(2), P::in<1>({.slice = ticks(3)}));
+  ASSERT_EQ(h.enqueue(2, Enter::woken), Links::intact);
+  EXPECT_EQ(h.drain(), (std::vector<int>{0, 2, 1}));
 }
 
 TEST(Classes, TakesTheLastClassForGranted) {

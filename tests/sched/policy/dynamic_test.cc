@@ -18,6 +18,7 @@
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/groups.h"
+#include "sched/policy/mlfq.h"
 #include "sched/policy/round_robin.h"
 #include "sched/policy/testing/conformance.h"
 #include "tests/sched/policy/harness.h"
@@ -62,6 +63,23 @@ TEST(Dynamic, ExchangesPoliciesAndKeepsEverybody) {
   EXPECT_EQ(h.contend(3, 1, at(101)), at(101));
   ASSERT_EQ(h.put_back(1, Pause::preempted, at(101)), Links::intact);
   EXPECT_EQ(h.drain(), (std::vector<int>{3, 1, 2, 0}));
+}
+
+TEST(Dynamic, IsWorthNothingToAnotherPolicyWhatOneLends) {
+  using P = Dynamic<FixedPriority, Mlfq>;
+  Harness<P> h;
+  h.add(0, {{{.priority = 5}}, {{.level = 3}}});
+  h.add(1, {{{.priority = 9}}, {{.level = 1}}});
+  h.pass_on(0, at(1), h.claim(1));
+  EXPECT_EQ(h.claim(0), h.claim(1));
+  EXPECT_EQ(h.pick().entity, 0);
+  h.policy.swap(1, at(2));
+  EXPECT_EQ(h.pick(at(2)).entity, 1);
+  h.pass_on(0, at(2), h.claim(1));
+  EXPECT_EQ(h.claim(0), h.claim(1));
+  EXPECT_EQ(h.pick(at(2)).entity, 0);
+  h.policy.swap(1, at(3));  // the same, begun anew: its claims are good
+  EXPECT_EQ(h.claim(0), h.claim(1));
 }
 
 TEST(Dynamic, SetsTheNewPolicyUpBeforeItGetsTasks) {

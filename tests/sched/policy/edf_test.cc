@@ -72,6 +72,53 @@ TEST(Edf, RunsTheEarliestDeadlineFirst) {
   EXPECT_EQ(order, (std::vector<int>{1, 3, 2, 0}));
 }
 
+TEST(Edf, RunsByADeadlineThatItInheritsAndPaysAfterwards) {
+  Drive<Edf> h;
+  h.create(0, server(2, 30), at(100));
+  h.create(1, server(5, 20), at(100));
+  h.create(2, server(1, 10), at(100));
+  ASSERT_EQ(h.claim(2), at(110));
+  h.block(2, at(100));  // waits for 0
+  h.pass_on(0, at(100), h.claim(2));
+  EXPECT_EQ(h.claim(0), at(110));
+  EXPECT_EQ(h.deadline(0), at(130));
+  EXPECT_EQ(h.attributes(0), server(2, 30, 30));
+  ASSERT_EQ(h.pick(at(100)), (H::Answer{0, at(102)}));
+  h.ran(0, at(100), at(102));  // its budget is used up
+  h.end_turn(0, Pause::timed_out, at(102));
+  ASSERT_EQ(h.pick(at(102)).entity, 0);
+  h.ran(0, at(102), at(103));
+  h.pass_on(0, at(103));
+  EXPECT_EQ(h.claim(0), at(160));  // its next period, from which it has had a tick
+  EXPECT_EQ(h.budget(0), ticks(1));
+  EXPECT_EQ(h.pick(at(103)).entity, 1);
+  h.block(1, at(103));
+  EXPECT_EQ(h.pick(at(103)), (H::Answer{H::kNobody, at(130)}));
+}
+
+TEST(Edf, InheritsWhileItIsHeldBack) {
+  Drive<Edf> h;
+  h.create(0, server(2, 30), at(100));
+  ASSERT_EQ(h.pick(at(100)).entity, 0);
+  h.ran(0, at(100), at(102));
+  h.end_turn(0, Pause::timed_out, at(102));
+  EXPECT_EQ(h.pick(at(102)), (H::Answer{H::kNobody, at(130)}));
+  h.pass_on(0, at(105), at(140));
+  EXPECT_EQ(h.pick(at(105)).entity, 0);
+  h.pass_on(0, at(106));
+  EXPECT_EQ(h.pick(at(106)), (H::Answer{H::kNobody, at(130)}));
+}
+
+TEST(Edf, LeavesAdmissionAloneWhenItInherits) {
+  H h;
+  ASSERT_TRUE(h.attach(0, server(1, 2)));
+  const Bandwidth before = h.policy.reserved();
+  h.inherit(0, at(5));
+  EXPECT_EQ(h.policy.reserved(), before);
+  h.detach(0);
+  EXPECT_EQ(h.policy.reserved(), Bandwidth{});
+}
+
 TEST(Edf, HasNobodyToRunAtFirst) {
   H h;
   EXPECT_EQ(h.pick(), (H::Answer{H::kNobody, never}));

@@ -298,6 +298,22 @@ std::vector<int> turns(Workload<P>& workload, uint64_t ticks) {
   return order;
 }
 
+TEST(Groups, PassOnWhatTheirTasksLendWhereverTheyGo) {
+  using G = Groups<Eevdf, RoundRobin>;
+  Harness<G> h;
+  G::Group group;
+  ASSERT_TRUE(h.policy.create(group, 1));
+  h.add(0, {.task = {.weight = 100}});
+  h.add(1, {.group = 1, .task = {.weight = 300}});
+  h.pass_on(0, at(1), h.claim(1));
+  EXPECT_EQ(h.claim(0), 400U);
+  ASSERT_EQ(h.dequeue(0), Links::intact);
+  ASSERT_TRUE(h.attach(0, {.group = 1, .task = {.weight = 50}}));
+  EXPECT_EQ(h.claim(0), 350U);
+  h.inherit(0);
+  EXPECT_EQ(h.claim(0), 50U);
+}
+
 TEST(Groups, LetAGroupHaveItsTurnWhileItsTasksTakeTurns) {
   RoundRobins::Group one;
   RoundRobins::Group two;

@@ -88,6 +88,27 @@ TEST(Tree, KeepsTheOrderOfArrivalAmongEquals) {
   EXPECT_EQ(in_order(tree), expected);
 }
 
+TEST(Tree, TakesOutTheOnlyOneAndNoOther) {
+  PlainItems tree;
+  PlainItem a;
+  PlainItem b;
+  EXPECT_FALSE(tree.remove_only(a));
+  for (int round = 0; round < 2; ++round) {
+    b.key = static_cast<uint64_t>(round);
+    a.key = 1 - b.key;
+    ASSERT_EQ(tree.insert(a), Links::intact);
+    ASSERT_EQ(tree.insert(b), Links::intact);
+    EXPECT_FALSE(tree.remove_only(a));
+    EXPECT_FALSE(tree.remove_only(b));
+    EXPECT_EQ(in_order(tree).size(), 2u);
+    ASSERT_EQ(tree.remove(a), Links::intact);
+    EXPECT_FALSE(tree.remove_only(a));
+    EXPECT_TRUE(tree.remove_only(b));
+    EXPECT_TRUE(tree.empty());
+    EXPECT_EQ(tree.first(), nullptr);
+  }
+}
+
 // The definition: a sorted map that keeps equals in order of arrival, searched from its beginning.
 void check_against_map(uint64_t seed, size_t size, uint32_t spread, int actions) {
   SCOPED_TRACE("seed " + std::to_string(seed) + ", size " + std::to_string(size));

@@ -2,6 +2,8 @@
 
 #include "sched/sync/ceiling_mutex.h"
 
+#include <chrono>
+#include <mutex>
 #include <string>
 #include <vector>
 

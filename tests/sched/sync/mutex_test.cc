@@ -2,6 +2,7 @@
 
 #include "sched/sync/mutex.h"
 
+#include <chrono>
 #include <deque>
 #include <mutex>
 #include <string>
@@ -382,10 +383,29 @@ TEST(Mutex, StopsAnUnlockByAnotherTask) {
             (Panic{"unlock of what another task holds, or unbind of its bond", "other"}));
 }
 
+// The world's clock, as the standard has clocks.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<Clock>;
+  static time_point now() { return time_point(duration(S::now().ticks)); }
+};
+
 TEST(Mutex, ServesTheGuardsOfTheStandard) {
   K kernel;
   Mutex<S> a;
   Mutex<S> b;
+  auto& other = kernel.make("other", [&] {
+    std::unique_lock lock(a, std::defer_lock);
+    const Instant begin = S::now();
+    EXPECT_FALSE(lock.try_lock_for(std::chrono::microseconds(1)));
+    EXPECT_EQ(S::now() - begin, ticks(1000));
+    EXPECT_FALSE(lock.try_lock_until(Clock::now() + std::chrono::nanoseconds(500)));
+    EXPECT_EQ(S::now() - begin, ticks(1500));
+    EXPECT_FALSE(lock.try_lock_for(-std::chrono::seconds(1)));
+    EXPECT_TRUE(lock.try_lock_for(std::chrono::hours(1)));
+  });
   auto& task = kernel.make("task", [&] {
     {
       const std::scoped_lock both(a, b);
@@ -393,6 +413,8 @@ TEST(Mutex, ServesTheGuardsOfTheStandard) {
     }
     std::unique_lock lock(a, std::try_to_lock);
     EXPECT_TRUE(lock.owns_lock());
+    kernel.spawn(other);
+    S::sleep_until(at(5000));
   });
   kernel.boot([&] { kernel.spawn(task); });
   EXPECT_EQ(kernel.run(), End::quiet);

@@ -2,6 +2,7 @@
 
 #include "sched/sync/recursive_mutex.h"
 
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <vector>
