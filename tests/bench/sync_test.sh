@@ -22,7 +22,7 @@ fi
 number() { awk -v name="$1" '$1 == name { print $2 }' "${first}"; }
 (($(number timer_start_stop_10000) <= $(number timer_start_stop_100))) || fail "10,000 timers cost more than 100"
 
-for name in sem_ping_pong mutex_contended message_to_higher event_flag_set_to_waiter; do
+for name in sem_ping_pong mutex_contended; do
   expect_as_watched "${name}" 0
 done
 expect_as_shown
