@@ -214,8 +214,9 @@ class Kernel {
     kit::print("tasks under {}:\n", Traits::kName);
     for_each_task([](const Task& task) {
       const sched::Usage usage = S::usage(task);
-      kit::print("  {:<12} {:<14} ran {:>10}, {} switches\n", task.name(), to_string(S::state(task)),
-                 to_text(usage.run), usage.voluntary + usage.involuntary);
+      kit::print("  {:<12} {:<14} ran {:>10}, {} switches\n", task.name(),
+                 to_string(S::state(task)), to_text(usage.run),
+                 usage.voluntary + usage.involuntary);
     });
   }
 
