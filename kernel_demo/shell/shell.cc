@@ -136,6 +136,7 @@ class Shell {
   static void compute_locked(void*) {
     static constinit sched::Mutex<S> mutex;
     if (!has(mutex.acquire())) return;  // it was killed before it came to that
+    mutex.assert_held();
     compute(nullptr);
     mutex.unlock();
   }
