@@ -154,7 +154,7 @@ class BasicFixedPriority {
     return links;
   }
 
-  Links dequeue(Entity& entity, Leave why, Instant) {
+  [[gnu::always_inline]] Links dequeue(Entity& entity, Leave why, Instant) {
     const Links links = leave(entity);
     if constexpr (kHasThresholds) {
       if (why != Leave::inherited) entity.place_ = entity.home_;
@@ -207,7 +207,8 @@ class BasicFixedPriority {
     if (entered.level() < current.level()) return never;
     Level& level = levels_[current.level()];
     if (&level.queue.front() != &current) return now;  // one that inherits came before it
-    return end_of_slice(level, now);
+    if (level.saved == 0) return never;
+    return Instant{now.ticks + level.slice().ticks};
   }
 
  private:
@@ -220,10 +221,6 @@ class BasicFixedPriority {
     Duration slice() const { return Duration{forever.ticks - saved}; }
   };
 
-  static Instant end_of_slice(const Level& level, Instant now) {
-    return Instant{now.ticks + level.slice().ticks};
-  }
-
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {
     Level& level = levels_[entity.level()];
     const bool was_empty = level.queue.empty();
@@ -235,12 +232,12 @@ class BasicFixedPriority {
         turn_ = forever;
       }
     } else if (&level == top_) {
-      update_turn();
+      turn_ = level.slice();
     }
     return Links::intact;
   }
 
-  Links leave(Entity& entity) {
+  [[gnu::always_inline]] Links leave(Entity& entity) {
     Level& level = levels_[entity.level()];
     const bool last = Queue::is_alone(entity);
     const Links links = last ? level.queue.remove_last(entity) : level.queue.remove(entity);

@@ -88,7 +88,7 @@ struct Lines {
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
     if (lines[ours].front() != current) return now;  // one that inherits came before it
-    return end_of_slice(ours, now);
+    return slice.contains(ours) ? end_of_slice(ours, now) : never;
   }
 
   absl::btree_map<uint16_t, std::list<int>> lines;
@@ -373,7 +373,7 @@ struct Jobs {
     for (const Job& job : jobs) {  // one that inherits came before it
       if (job.counts_as() == ours && job.since < find(current)->since) return now;
     }
-    return end_of_slice(ours, now);
+    return slice.contains(ours) ? end_of_slice(ours, now) : never;
   }
 
   std::list<Job> jobs;
