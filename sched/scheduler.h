@@ -258,9 +258,7 @@ class Scheduler : private Mechanism {
     void wake(Task& task) const { wake_masked(task, irq_); }
 
     /// The same, where what a task inherits may just have changed: the switch is for both.
-    void wake_and_settle(Task& task) const {
-      request_masked(present(task), request::wake, irq_ == M::kUnmasked);
-    }
+    void wake_and_settle(Task& task) const { wake_and_settle_masked(task, irq_ == M::kUnmasked); }
 
     /// The switch for what has changed before.
     void settle() const { honour(here(), irq_ == M::kUnmasked); }
@@ -642,6 +640,7 @@ class Scheduler : private Mechanism {
   static void park_masked(Task& self);
   [[gnu::noinline]] static void block(Task& self);
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
+  [[gnu::noinline]] static void wake_and_settle_masked(Task& task, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
                                                                bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request(Life life, Requests requests);
@@ -682,7 +681,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
+  [[gnu::always_inline]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
   static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
@@ -709,8 +708,10 @@ class Scheduler : private Mechanism {
   static void charge(Cpu& cpu, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
   static void arm(Cpu& cpu, Instant when);
-  [[gnu::noinline, clang::minsize]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
-  static bool cancel_masked(Cpu& cpu, Timer& timer);
+  [[gnu::noinline]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
+  [[gnu::noinline, clang::minsize]] static void arm_first(Cpu& cpu, Timer& timer, Instant when);
+  [[gnu::noinline]] static bool cancel_masked(Cpu& cpu, Timer& timer);
+  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu, bool in_time);
   static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);

@@ -308,15 +308,31 @@ void Scheduler<M, P, kOptions>::expire(Cpu& cpu, Instant now) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::arm_masked(Cpu& cpu, Timer& timer, Instant when) {
-  cpu.expire_ = &expire;
+  // The timer is not armed: only one that is before all others changes when the first is due.
+  if (when < cpu.expiry_) [[unlikely]]
+    return arm_first(cpu, timer, when);
   cpu.timers_.arm(timer, when);
-  cpu.expiry_ = cpu.timers_.next();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::arm_first(Cpu& cpu, Timer& timer, Instant when) {
+  cpu.expire_ = &expire;
+  const Instant reached = cpu.timers_.reached();
+  cpu.expiry_ = when < reached ? reached : when;
   if (cpu.expiry_ < cpu.armed_) arm(cpu, cpu.expiry_);
+  cpu.timers_.arm(timer, when);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
   const bool in_time = cpu.timers_.cancel(timer);
+  if (timer.when() <= cpu.expiry_) [[unlikely]]
+    return cancelled_first(cpu, in_time);
+  return in_time;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu, bool in_time) {
   cpu.expiry_ = cpu.timers_.next();
   return in_time;
 }
@@ -326,7 +342,9 @@ bool Scheduler<M, P, kOptions>::arm(Timer& timer, Instant when, Duration slack) 
   if (slack != Duration{}) when = coalesced(when, slack);
   const Irq irq = M::mask();
   Cpu& cpu = here();
-  const bool mine = !timer.armed() || cpu.timers_.holds(timer);
+  bool mine = true;
+  if (timer.armed()) [[unlikely]]
+    mine = cpu.timers_.holds(timer) && cancel_masked(cpu, timer);
   if (mine) arm_masked(cpu, timer, when);
   M::unmask(irq);
   return mine;
@@ -589,7 +607,7 @@ void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claim
     if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
     const Instant now = M::now();
     charge(cpu, now);
-    dequeue(cpu, task, Leave::inherited, now);
+    require(cpu.policy_.dequeue(task, Leave::inherited, now), task);
     cpu.policy_.inherit(entity, claims);
     queue(cpu, task, Enter::inherited, now);
   }
@@ -705,6 +723,18 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
     }
   }
   cpu.wakes_.add();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_switch) {
+  Cpu& cpu = here();
+  if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
+      [[unlikely]] {
+    return request_masked(present(task), request::wake, may_switch);
+  }
+  cpu.wakes_.add();
+  make_ready(cpu, task, Enter::woken, M::now());
+  honour(cpu, may_switch);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
