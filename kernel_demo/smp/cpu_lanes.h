@@ -15,15 +15,18 @@
 
 namespace demo {
 
-/// Tasks that keep their CPU busy mark its lane all the time. Between two marks of one task that
-/// nobody else's interrupts, it has had the CPU: the host may have taken it from the guest.
+/// Tasks that keep their CPU busy mark its lane all the time. Until the next mark, the CPU is that
+/// of whoever made the last one: where nobody marked, the host had taken it from the guest.
 class CpuLanes {
  public:
   static constexpr size_t kColumns = 60;
 
   /// Empty, from now on, with columns of this width. Before anybody marks.
   void begin(Duration column) {
-    lanes_ = {};
+    for (Lane& lane : lanes_) {
+      lane = {};
+      lane.marks.fill(lane.last);
+    }
     column_ = column;
     start_ = Machine::now();
   }
@@ -33,11 +36,10 @@ class CpuLanes {
     // Masked: whoever is preempted in the middle would mark a column that is over.
     const Machine::Irq irq = Machine::mask();
     Lane& lane = lanes_[Machine::local()->number];
-    const size_t column = column_now();
-    const size_t end = std::min(column + 1, kColumns);
-    for (size_t i = lane.last == mark ? lane.column : column; i < end; ++i) lane.marks[i] = mark;
+    const size_t column = std::min(column_now(), kColumns);
+    while (lane.marked < column) lane.marks[lane.marked++] = lane.last;
+    if (column < kColumns) lane.marks[column] = mark;
     lane.last = mark;
-    lane.column = column;
     Machine::unmask(irq);
   }
 
@@ -47,7 +49,7 @@ class CpuLanes {
   void print(std::span<const CpuNumber> cpus) const {
     for (const CpuNumber cpu : cpus) {
       kit::print("  {:<9} ", Text("CPU {}", cpu));
-      for (const char* const mark : lanes_[cpu].marks) kit::write(mark == nullptr ? "·" : mark);
+      for (const char* const mark : lanes_[cpu].marks) kit::write(mark);
       kit::print("\n");
     }
     kit::print("  {:<9} └{}┘ {}\n", "", kit::Repeat{"─", kColumns - 2},
@@ -57,8 +59,8 @@ class CpuLanes {
  private:
   struct Lane {
     std::array<const char*, kColumns> marks{};
-    const char* last = nullptr;
-    size_t column = 0;
+    const char* last = "·";
+    size_t marked = 0;  // columns that are over
   };
 
   size_t column_now() const { return (Machine::now() - start_).ticks / column_.ticks; }

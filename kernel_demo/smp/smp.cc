@@ -45,7 +45,7 @@ constinit uint64_t spawned = 0;
 
 Task* spawn_on(CpuNumber cpu, std::string_view name, hal::Entry entry, void* argument) {
   ++spawned;
-  return Kernel::spawn_on(cpu, name, entry, argument, turns(5));
+  return Kernel::spawn_on(cpu, name, entry, argument, turns(10));
 }
 
 /// Waits for all that were spawned until now.
@@ -55,26 +55,34 @@ void wait_for_all() { Kernel::wait_for_finished(spawned); }
 
 constinit CpuLanes lanes;
 
+constinit std::atomic<size_t> workers_there = 0;
+constinit std::atomic<bool> lanes_begun = false;
+constinit std::atomic<bool> strayed = false;
+
+void work(void* argument) {
+  const char* const mark = *static_cast<const char* const*>(argument);
+  const CpuNumber home = this_cpu();
+  ++workers_there;
+  while (!lanes_begun.load(std::memory_order_acquire)) S::yield();
+  for (bool over = false; !over;) {
+    over = lanes.is_full();
+    lanes.mark(mark);
+    if (this_cpu() != home) strayed = true;
+  }
+}
+
 bool every_cpu_works() {
   static constexpr const char* kMarks[] = {"█", "▒"};
-  static constinit std::atomic<bool> strayed = false;
   std::array<Task*, 2 * kCpus> tasks{};
   size_t count = 0;
-  lanes.begin(milliseconds(1));
   for (const CpuNumber cpu : cpus()) {
     for (const char* const& mark : kMarks) {
-      tasks[count++] = spawn_on(
-          cpu, "worker",
-          [](void* argument) {
-            const CpuNumber home = this_cpu();
-            while (!lanes.is_full()) {
-              lanes.mark(*static_cast<const char* const*>(argument));
-              if (this_cpu() != home) strayed = true;
-            }
-          },
-          const_cast<const char**>(&mark));
+      tasks[count++] = spawn_on(cpu, "worker", work, const_cast<const char**>(&mark));
     }
   }
+  while (workers_there < count) S::yield();
+  lanes.begin(milliseconds(2));
+  lanes_begun.store(true, std::memory_order_release);
   wait_for_all();
   lanes.print(cpus());
   bool in_place = !strayed;
@@ -88,58 +96,38 @@ bool every_cpu_works() {
 
 // ---- Ping-pong
 
-struct Player {
-  Task* task = nullptr;
-  Player* other = nullptr;
-  bool serves = false;
-};
-
 constexpr uint64_t kPasses = 2'000;
 constinit std::atomic<uint64_t> passes = 0;
+constinit std::array<Task*, 2> players{};
 
+/// Plays the passes of one parity, as soon as both players are known.
 void play(void* argument) {
-  const Player& self = *static_cast<const Player*>(argument);
+  const auto self = reinterpret_cast<uintptr_t>(argument);
+  S::park();
   const Instant limit = patience();
-  for (uint64_t next = self.serves ? 0 : 1; next < kPasses; next += 2) {
+  for (uint64_t next = self; next < kPasses; next += 2) {
     while (passes.load(std::memory_order_acquire) != next) {
       if (S::park_until(limit) == sched::Woken::by_timeout) return;
     }
     passes.store(next + 1, std::memory_order_release);
-    S::wake(*self.other->task);
+    S::wake(*players[1 - self]);
   }
 }
 
 bool ping_pong() {
   kit::print("  {:<20}{:>8}{:>14}{:>10}\n", "between", "passes", "one takes", "kicks");
   bool all = true;
-  // Neighbours in a ring; two have one way only.
+  // Neighbours in a ring, which two are not.
   const size_t pairs = cpus().size() > 2 ? cpus().size() : 1;
   for (size_t i = 0; i < pairs; ++i) {
     const CpuNumber places[] = {cpus()[i], cpus()[(i + 1) % cpus().size()]};
-    static constinit std::array<Player, 2> players{};
     passes = 0;
     const uint64_t kicks = kicks_of_all();
     const Instant begin = S::now();
-    {
-      // The one who does not serve is there before the other.
-      for (const size_t k : {1, 0}) {
-        players[k].other = &players[1 - k];
-        players[k].serves = k == 0;
-      }
-      static constinit std::atomic<bool> go = false;
-      go = false;
-      for (const size_t k : {1, 0}) {
-        players[k].task = spawn_on(
-            places[k], k == 0 ? "ping" : "pong",
-            [](void* player) {
-              while (!go.load(std::memory_order_acquire)) S::park();
-              play(player);
-            },
-            &players[k]);
-      }
-      go.store(true, std::memory_order_release);
-      for (const Player& player : players) S::wake(*player.task);
+    for (const size_t k : {0, 1}) {
+      players[k] = spawn_on(places[k], k == 0 ? "ping" : "pong", play, reinterpret_cast<void*>(k));
     }
+    for (Task* const player : players) S::wake(*player);
     wait_for_all();
     const Duration took = S::now() - begin;
     kit::print("  {:<20}{:>8}{:>14}{:>10}\n", Text("CPU {} and CPU {}", places[0], places[1]),

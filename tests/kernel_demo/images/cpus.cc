@@ -1,6 +1,7 @@
 // Several CPUs under one scheduler, on each machine: they start, tasks run where they were spawned,
-// wakes and spawns cross in both directions, and nothing is lost. The argument is how many CPUs to
-// ask for; one that does not start is reported, and the others go on.
+// wakes and spawns cross in both directions, and nothing is lost. The first argument is how many
+// CPUs to ask for; one that does not start is reported, and the others go on. A second one has a
+// task on the last CPU go wrong, while the others work.
 
 #include <algorithm>
 #include <array>
@@ -35,6 +36,7 @@ struct Slot {
   std::atomic<bool> given_back = false;
 };
 constinit Slot main_slot;
+constinit Slot crash_slot{.task = S::Task("culprit")};
 constinit std::array<Slot, kTasks> slots{};
 
 constinit std::atomic<uint64_t> finished = 0;
@@ -203,7 +205,14 @@ void test_spawns() {
 
 // ---- Boot
 
+void crash(void*) {
+  uintptr_t null = 0;
+  asm volatile("" : "+r"(null));
+  *reinterpret_cast<volatile uint64_t*>(null) = 1;
+}
+
 void test(void*) {
+  if (kit::arguments().size() > 1) spawn_on(started[started_count - 1], crash_slot, crash, nullptr);
   test_places();
   if (started_count > 1) {
     test_wakes();
@@ -235,6 +244,7 @@ extern "C" bool baton_interrupt(uintptr_t source) {
 extern "C" void baton_preempt() { S::preempt(); }
 
 extern "C" void kernel_main() {
+  kit::name_of_task = [] { return S::current().name(); };
   const size_t wanted = static_cast<size_t>(kit::arguments().front() - '0');
   cpus[0].hardware_ids = kit::hardware_ids();
   S::start(cpus, 0, sink);
