@@ -304,20 +304,24 @@ class Shell {
   static void suspend(std::string_view words) {
     Task* const task = find_other(words, "suspend");
     if (task == nullptr) return;
-    kit::print("{}: {}\n", task->name(),
-               S::suspend(*task) ? "suspended" : "has been suspended too often");
+    on_cpu(cpu_of(*task), [task] {
+      kit::print("{}: {}\n", task->name(),
+                 S::suspend(*task) ? "suspended" : "has been suspended too often");
+    });
   }
 
   static void resume(std::string_view words) {
     Task* const task = find_other(words, "resume");
     if (task == nullptr) return;
-    const bool was = S::resume(*task);
-    const State now = S::state(*task);
-    const bool is = now == State::suspended || now == State::suspended_blocked;
-    kit::print("{}: {}\n", task->name(),
-               !was ? "was not suspended"
-               : is ? "is still suspended"
-                    : "not suspended any more");
+    on_cpu(cpu_of(*task), [task] {
+      const bool was = S::resume(*task);
+      const State now = S::state(*task);
+      const bool is = now == State::suspended || now == State::suspended_blocked;
+      kit::print("{}: {}\n", task->name(),
+                 !was ? "was not suspended"
+                 : is ? "is still suspended"
+                      : "not suspended any more");
+    });
   }
 
   /// The one task that the words name; null, and said what is wrong, if it is not another one's.
