@@ -1110,13 +1110,18 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
   const Duration idle = cpu.idle_.run_.read(now);
   const uint64_t overtakes = cpu.overtakes_.read();
   const uint64_t preemptions = cpu.preemptions_.read() + overtakes;
+  uint64_t clock_steps_back = 0;
+  if constexpr (requires { cpu.steps_back; }) {
+    clock_steps_back = cpu.steps_back.load(std::memory_order_relaxed);
+  }
   return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
           .idle = idle,
           .voluntary = cpu.voluntary_.read(),
           .involuntary = cpu.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = cpu.wakes_.read() + overtakes,
-          .stale = cpu.stale_.read()};
+          .stale = cpu.stale_.read(),
+          .clock_steps_back = clock_steps_back};
 }
 
 }  // namespace sched

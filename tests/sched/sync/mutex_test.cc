@@ -134,8 +134,9 @@ TEST(Mutex, LendsAlongAChain) {
   EXPECT_EQ(kernel.lines, (Lines{"middle", "high"}));
 }
 
-// Elsewhere: inheritance wrong with several mutexes held.
-TEST(Mutex, LendsByWhatIsStillHeldInWhateverOrderItIsUnlocked) {
+// Faults that other kernels have had, by name, as in tests/sched/elsewhere_test.cc. Here: an unlock
+// takes back all that was inherited, or not what its own mutex has lent.
+TEST(Elsewhere, InheritanceIsWrongWithSeveralMutexesHeld) {
   K kernel;
   Mutex<S> a;
   Mutex<S> b;
@@ -173,8 +174,8 @@ TEST(Mutex, LendsByWhatIsStillHeldInWhateverOrderItIsUnlocked) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
-// Elsewhere: the boost is kept after the waiter has timed out.
-TEST(Mutex, TakesBackWhatAWaiterLentThatGaveUp) {
+// Or was cancelled, or killed: what a waiter lent ends with its wait.
+TEST(Elsewhere, TheBoostIsKeptAfterTheWaiterTimedOut) {
   K kernel;
   Mutex<S> mutex;
   const auto gives_up = [&](Locked how) {
@@ -205,8 +206,8 @@ TEST(Mutex, TakesBackWhatAWaiterLentThatGaveUp) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
-// Elsewhere: priority changed while queued, and the list stays as it was.
-TEST(Mutex, FollowsThePriorityOfAWaiterAndOfItsOwner) {
+// The order of who waits, and what the owner inherits, follow.
+TEST(Elsewhere, APriorityChangedWhileQueuedLeavesTheListMisordered) {
   K kernel;
   Mutex<S> mutex;
   const auto user = [&](std::string name) {
