@@ -231,8 +231,8 @@ class BasicMlfq {
     return links;
   }
 
-  // Of one that has a part of its quantum left. Both sums stay below 2^64, as `now + forever` does: a
-  // quantum is at most that.
+  // Of one that has a part of its quantum left. Both sums stay below 2^64, as `now + forever` does:
+  // a quantum is at most that.
   Instant end_of_turn(const Entity& entity, Instant now) const {
     const uint64_t left = levels_[entity.level_].quantum.ticks - entity.used_.ticks;
     return lesser(Instant{now.ticks + left}, next_boost_);
