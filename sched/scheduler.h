@@ -131,6 +131,7 @@ class Scheduler : private Mechanism {
     /// Wakes, kills and retunes of tasks that were not alive, and retunes by mail that were
     /// refused.
     uint64_t stale = 0;
+    uint64_t clock_steps_back = 0;  ///< where the machine looks: hal/steady_clock.h
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
   };
 

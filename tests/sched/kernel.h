@@ -37,10 +37,10 @@ using Sim = hal::sim::Machine;
 constexpr Duration ticks(uint64_t count) { return Duration{count}; }
 constexpr Instant at(uint64_t instant) { return Instant{instant}; }
 
-template <Policy P, Options kOptions = Options{.debug_checks = true}>
+template <Policy P, Options kOptions = Options{.debug_checks = true}, hal::Machine M = Sim>
 class Kernel {
  public:
-  using S = Scheduler<Sim, P, kOptions>;
+  using S = Scheduler<M, P, kOptions>;
   using Cpu = typename S::Cpu;
   using Attributes = typename S::Attributes;
 
