@@ -23,10 +23,8 @@ struct Choice {
 };
 
 constexpr Choice<Run> kRuns[] = {
-    {"tour", Run::tour},
-    {"threads", Run::threads},
-    {"shell", Run::shell},
-    {"selftest", Run::selftest},
+    {"tour", Run::tour},   {"threads", Run::threads},   {"processes", Run::processes},
+    {"shell", Run::shell}, {"selftest", Run::selftest},
 };
 
 constexpr Choice<PolicyName> kPolicies[] = {
@@ -70,7 +68,7 @@ struct Parameter {
 };
 
 constexpr Parameter kParameters[] = {
-    {{"run", "tour | threads | shell | selftest", "what to do; tour if not given"},
+    {{"run", "tour | threads | processes | shell | selftest", "what to do; tour if not given"},
      "asks for a run that there is not",
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<Run>>(kRuns), value, a.run);

@@ -22,6 +22,7 @@
 #include "kernel_demo/registers.h"
 #include "kernel_demo/shell/line_editor.h"
 #include "kernel_demo/table.h"
+#include "kernel_demo/user/processes.h"
 #include "kernel_demo/words.h"
 #include "sched/sync/mutex.h"
 
@@ -35,6 +36,7 @@ class Shell {
   using Attributes = typename Kernel::Attributes;
   using Traits = Kernel::Traits;
   using State = sched::State;
+  using Processes = demo::Processes<Kernel>;
   static constexpr size_t kLongestName = 15;
 
  public:
@@ -67,6 +69,7 @@ class Shell {
         {"top", "", "who had the CPU since the last top", top},
         {"spawn", "[name]", "a task that computes until it is killed", spawn},
         {"lock", "[name]", "the same with a mutex: waits while another has it", lock},
+        {"run", "[program]", "a process of a user program, with a number as its argument", run},
         {"nice", "name", "another priority, weight or length of turns", nice},
         {"kill", "name", "asks a task to finish", kill},
         {"suspend", "name", "keeps a task from running", suspend},
@@ -89,6 +92,7 @@ class Shell {
     S::retune(S::current(), Traits::attributes(kTopRank, milliseconds(kUsualSliceMs)));
     exchange(static_cast<size_t>(first));
     kit::listen();
+    Processes::start();
     kit::print("\nA shell under {}; `help` says what it can do.\n", Traits::name(policy_now()));
     for (;;) {
       kit::print("baton> ");
@@ -208,6 +212,29 @@ class Shell {
     }
   }
 
+  static void run(std::string_view words) {
+    const std::string_view name = take_word(words);
+    const std::string_view given = take_word(words);
+    if (name.empty()) {
+      kit::print("programs:");
+      for (const Program& program : programs()) kit::print(" {}", program.name);
+      return kit::print("\n");
+    }
+    const auto argument = given.empty() ? std::optional(0u) : read_number(given, UINT32_MAX);
+    if (!argument) return kit::print("{}: the argument is a number below 2^32\n", given);
+    if (!is_end(words)) return;
+    constexpr uint64_t kNobody = 0;  // waits for its end
+    const auto process = Processes::spawn(name, *argument, kNobody, usual());
+    if (!process) {
+      return kit::print("{}: {}\n", name,
+                        process.error() == user::Error::no_program
+                            ? "no such program; `run` lists them"
+                            : "there is no room for another process");
+    }
+    kit::print("{}: process {}\n", name, (*process)->id);
+    let_others_run();
+  }
+
   static void nice(std::string_view words) {
     const std::string_view name = take_word(words);
     if (name.empty()) return kit::print("usage: nice name {}\n", Traits::knob(policy_now()).number);
@@ -296,6 +323,7 @@ class Shell {
                  to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
                  counts_as(task), to_text(usage.run), usage.involuntary, usage.voluntary,
                  Kernel::stack_of(task));
+      Kernel::describe_process(task);
     });
     kit::print("  {:<50}{:>9}\n", "idle", to_text(S::usage(Kernel::cpu()).idle));
   }
