@@ -16,7 +16,13 @@ constexpr uint64_t kAddressMask = 0x0000'ffff'ffff'f000;
 
 const unsigned kLevels = 3;
 
-void start() { asm volatile("msr vbar_el1, %0\n isb" : : "r"(demo_user_vectors) : "memory"); }
+void start() {
+  // EL0 may not touch the timers: one of them is the scheduler's.
+  asm volatile("msr cntkctl_el1, xzr\n msr vbar_el1, %0\n isb"
+               :
+               : "r"(demo_user_vectors)
+               : "memory");
+}
 
 const kit::Table& top_table() {
   uint64_t ttbr0;

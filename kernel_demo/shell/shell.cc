@@ -223,15 +223,18 @@ class Shell {
     const auto argument = given.empty() ? std::optional(0u) : read_number(given, UINT32_MAX);
     if (!argument) return kit::print("{}: the argument is a number below 2^32\n", given);
     if (!is_end(words)) return;
-    constexpr uint64_t kNobody = 0;  // waits for its end
-    const auto process = Processes::spawn(name, *argument, kNobody, usual());
-    if (!process) {
-      return kit::print("{}: {}\n", name,
-                        process.error() == user::Error::no_program
-                            ? "no such program; `run` lists them"
-                            : "there is no room for another process");
+    {
+      const typename S::NoPreempt guard;  // it must not end before its number was printed
+      constexpr uint64_t kNobody = 0;     // waits for its end
+      const auto process = Processes::spawn(name, *argument, kNobody, usual());
+      if (!process) {
+        return kit::print("{}: {}\n", name,
+                          process.error() == user::Error::no_program
+                              ? "no such program; `run` lists them"
+                              : "there is no room for another process");
+      }
+      kit::print("{}: process {}\n", name, (*process)->id);
     }
-    kit::print("{}: process {}\n", name, (*process)->id);
     let_others_run();
   }
 

@@ -51,7 +51,8 @@ class Processes {
   }
 
   /// A process of the program with this name, which begins as soon as the policy lets it. From a
-  /// task. `parent`: the id of the process that may wait for it, `kKernel`, or 0 for nobody.
+  /// task. `parent`: the id of the process that may wait for it, `kKernel`, or 0 for nobody: then
+  /// its place may be free again as soon as it could run.
   static std::expected<Process*, Error> spawn(std::string_view name, uint64_t argument,
                                               uint64_t parent, const Attributes& attributes) {
     const Program* const program = find_program(name);
