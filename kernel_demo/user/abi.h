@@ -17,7 +17,8 @@ enum class Call : uint64_t {
   yield,       ///< (): lets others run
   sleep,       ///< (nanoseconds): at most `kLongestSleep`
   exit,        ///< (status): does not return
-  spawn,       ///< (name, size, argument): a process of the program with this name; its id
+  spawn,       ///< (name, size, argument): a process of the program with this name, with the
+               ///< caller's attributes; its id
   wait,        ///< (id): for the end of a process that this one has spawned; how it ended, once
   time,        ///< (): nanoseconds since some instant
   self,        ///< (): the own id

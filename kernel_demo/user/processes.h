@@ -67,6 +67,7 @@ class Processes {
       free_place(*process);
       return std::unexpected(problem != nullptr ? Error::no_program : Error::no_room);
     }
+    const char* refusal;
     {
       // Its task is known before it can end.
       const typename S::NoPreempt guard;
@@ -76,10 +77,13 @@ class Processes {
         process->task = *task;
         return process;
       }
+      refusal = task.error();
     }
     process->space.destroy();
     free_place(*process);
-    return std::unexpected(Error::no_room);
+    const bool is_policys =
+        refusal == std::string_view(to_string(sched::SpawnError::bad_attributes));
+    return std::unexpected(is_policys ? Error::refused : Error::no_room);
   }
 
   /// Waits for the end of `parent`'s child `id`, once; how it ended, as `user::Call::wait` answers.

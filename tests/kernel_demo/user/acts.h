@@ -19,6 +19,7 @@ enum class Act : uint64_t {
   long_calls,
   fresh_fpu,
   attributes,
+  reserve,
   // Those that do not end.
   spin,
   sleep_long,

@@ -13,6 +13,7 @@
 #include "kernel_demo/user/pages.h"
 #include "kernel_demo/user/pattern.h"
 #include "kernel_demo/user/processes.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "tests/kernel_demo/user/acts.h"
@@ -208,8 +209,6 @@ class Acts {
     S::sleep_for(milliseconds(10));
   }
 
-  static void attributes() { expect(Act::attributes, 0); }
-
   /// For the diagnosis: panics while a process is in user mode.
   static void panic() {
     spawn(Act::spin);
@@ -236,7 +235,8 @@ class Acts {
       {"faults", faults},
       {"no_pages", no_pages},
       {"kill", kill},
-      {"attributes", attributes},
+      {"attributes", [] { expect(Act::attributes, 0); }},
+      {"reserve", [] { expect(Act::reserve, 0); }},
       {"panic", panic},
   };
 };
@@ -256,5 +256,6 @@ void kernel_main() {
   demo::prepare_diagnosis();
   const std::string_view name = kit::arguments();
   if (name == "attributes") go<sched::FixedPriority>(name);
+  if (name == "reserve") go<sched::Edf>(name);
   go<sched::RoundRobin>(name);
 }

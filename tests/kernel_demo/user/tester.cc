@@ -264,6 +264,21 @@ int64_t attributes() {
   return 0;
 }
 
+/// Under deadlines, where the policy admits no more than there is.
+int64_t reserve() {
+  EXPECT(user::set_attributes(0) == code(Error::bad_value));
+  EXPECT(user::set_attributes(51) == code(Error::bad_value));
+  EXPECT(user::set_attributes(50) == 0);
+  // With what the kernel has reserved, there is no room for two of them.
+  EXPECT(user::spawn("tester", static_cast<uint64_t>(Act::tell_id)) == code(Error::refused));
+  EXPECT(user::set_attributes(30) == 0);
+  const int64_t child = user::spawn("tester", static_cast<uint64_t>(Act::wait_a_while));
+  EXPECT(child > 0);
+  EXPECT(user::set_attributes(50) == 0);
+  EXPECT(user::wait(child) == user::kTimedOut);
+  return 0;
+}
+
 }  // namespace
 
 int64_t user_main(uint64_t argument) {
@@ -278,6 +293,7 @@ int64_t user_main(uint64_t argument) {
     case Act::long_calls: return long_calls();
     case Act::fresh_fpu: return fresh_fpu();
     case Act::attributes: return attributes();
+    case Act::reserve: return reserve();
     case Act::spin:
       for (;;) asm volatile("" : : : "memory");
     case Act::sleep_long: user::sleep(user::kLongestSleep); break;
