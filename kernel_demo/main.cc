@@ -7,6 +7,7 @@
 #include "kernel_demo/processes.h"
 #include "kernel_demo/selftest/selftest.h"
 #include "kernel_demo/shell/shell.h"
+#include "kernel_demo/smp/smp.h"
 #include "kernel_demo/stacks.h"
 #include "kernel_demo/stage.h"
 #include "kernel_demo/threads.h"
@@ -18,7 +19,7 @@ namespace {
 [[noreturn]] void refuse(const ArgumentError& error) {
   kit::print("\nargument {} {}. Arguments are:\n\n", error.word, error.problem);
   for (const ArgumentHelp& help : argument_help()) {
-    kit::print("  {:<10}{:<46}{}\n", help.name, help.values, help.meaning);
+    kit::print("  {:<10}{:<52}{}\n", help.name, help.values, help.meaning);
   }
   kit::print("\npolicies:");
   for (const std::string_view name : policy_names()) kit::print(" {}", name);
@@ -32,6 +33,7 @@ namespace {
     case Run::threads: run_threads(arguments);
     case Run::processes: run_processes(arguments);
     case Run::shell: run_shell(arguments);
+    case Run::smp: run_smp(arguments);
     case Run::selftest: run_selftest();
   }
 }
