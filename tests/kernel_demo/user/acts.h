@@ -49,27 +49,29 @@ enum class Act : uint64_t {
 /// The end of `divide` where the machine divides by zero without a trap.
 inline constexpr int64_t kNoTrap = 77;
 
+/// What it ends by says this, among other things.
 struct Fault {
   Act act;
   const char* name;
+  const char* reason;
 };
 inline constexpr Fault kFaults[] = {
-    {Act::read_null, "read_null"},
-    {Act::read_kernel, "read_kernel"},
-    {Act::write_kernel, "write_kernel"},
-    {Act::run_kernel, "run_kernel"},
-    {Act::write_text, "write_text"},
-    {Act::write_rodata, "write_rodata"},
-    {Act::run_data, "run_data"},
-    {Act::run_stack, "run_stack"},
-    {Act::read_other, "read_other"},
-    {Act::overflow, "overflow"},
-    {Act::above_stack, "above_stack"},
-    {Act::illegal, "illegal"},
-    {Act::privileged, "privileged"},
-    {Act::divide, "divide"},
-    {Act::misaligned_jump, "misaligned_jump"},
-    {Act::device, "device"},
+    {Act::read_null, "read_null", "on a read"},
+    {Act::read_kernel, "read_kernel", "on a read"},
+    {Act::write_kernel, "write_kernel", "on a write"},
+    {Act::run_kernel, "run_kernel", "on execution"},
+    {Act::write_text, "write_text", "on a write"},
+    {Act::write_rodata, "write_rodata", "on a write"},
+    {Act::run_data, "run_data", "on execution"},
+    {Act::run_stack, "run_stack", "on execution"},
+    {Act::read_other, "read_other", "on a read"},
+    {Act::overflow, "overflow", "on a write"},
+    {Act::above_stack, "above_stack", "on a read"},
+    {Act::illegal, "illegal", "illegal"},
+    {Act::privileged, "privileged", ""},
+    {Act::divide, "divide", "division"},
+    {Act::misaligned_jump, "misaligned_jump", ""},
+    {Act::device, "device", "on a write"},
 };
 
 }  // namespace user_test

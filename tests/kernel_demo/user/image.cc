@@ -158,11 +158,15 @@ class Acts {
         spawn("pattern", PatternArgument{.quiet = true, .milliseconds = 200}.word());
     for (const auto& fault : user_test::kFaults) {
       kit::print("-- {}\n", fault.name);
-      const int64_t ended = wait(spawn(fault.act));
-      const bool is_fault = ended == user::kEndedByFault;
+      const demo::Process& process = spawn(fault.act);
+      while (process.task != nullptr) S::sleep_for(milliseconds(1));
+      const hal::UserTrap trap = process.fault;
+      const int64_t ended = wait(process);
       if (fault.act == Act::divide && ended == user_test::kNoTrap)
         continue;  // the machine has none
-      check(is_fault, "what may not be done ends the process by a fault");
+      check(ended == user::kEndedByFault, "what may not be done ends the process by a fault");
+      check(std::string_view(trap.reason).contains(fault.reason),
+            "the fault is the one it should be");
     }
     check(wait(bystander) == 0, "nothing else is touched");
   }

@@ -166,6 +166,9 @@ int64_t fuzz() {
     const int64_t answer = user::call(number, first, second, third);
     EXPECT(data_word == before);
     if (number >= user::kCalls) EXPECT(answer == code(Error::unknown_call));
+    if (number == static_cast<uint64_t>(Call::print) && answer > 0) {
+      EXPECT(first >= user::kBegin && first + static_cast<uint64_t>(answer) <= user::kStackEnd);
+    }
     if (answer < 0) {
       EXPECT(answer >= code(Error::not_supported));
       ++refused;
