@@ -6,7 +6,8 @@
 //
 //   1. A request is pending if and only if the task is in one mailbox, or in the hands of the one
 //      who pushes or drains it. So a task is never in two mailboxes.
-//   2. The owner changes only while nothing is pending, or by the drainer that holds the task.
+//   2. The owner changes only while nothing is pending, or by whoever holds the task: the one who
+//      drains it, or is about to push it.
 //   3. While `arrive` is pending the task's private fields belong to nobody.
 //
 // The word carries owner, generation and requests together, so that one compare-and-swap decides
@@ -39,6 +40,8 @@ inline constexpr Requests kill = 1 << 3;     ///< tell it to finish
 inline constexpr Requests cancel = 1 << 4;   ///< end the wait under way
 inline constexpr Requests suspend = 1 << 5;  ///< its count of suspensions has changed
 inline constexpr Requests inherit = 1 << 6;  ///< what those that wait for it claim has changed
+inline constexpr Requests bind = 1 << 7;     ///< its affinity has changed
+inline constexpr Requests place = 1 << 8;    ///< see whether it should be elsewhere
 }  // namespace request
 
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
@@ -134,6 +137,15 @@ class Postable {
     uint64_t word = from.word();
     return word_.compare_exchange_strong(word, to.word(), std::memory_order_acq_rel,
                                          std::memory_order_relaxed);
+  }
+
+  /// Gives it to another owner with all that is pending, which is something. For whoever holds it:
+  /// has it from a mailbox, or has yet to push it.
+  void redirect(CpuNumber to) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(word, Ownership(word).with_owner(to).word(),
+                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
   }
 
   /// Makes a dead task free. What was done to it before is visible to whoever claims it.

@@ -18,7 +18,8 @@
 //     spawn, spawn_on      x         x              x             returns an error
 //     wake, kill, retune,  x         x              x             counted, or false
 //     cancel_wait, suspend,
-//     resume, adjust
+//     resume, set_affinity,
+//     adjust
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, ...
@@ -50,6 +51,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "hal/hal.h"
 #include "sched/mailbox.h"
@@ -104,7 +106,9 @@ class Scheduler : private Mechanism {
   using Attributes = typename P::Attributes;
   /// What a task has that another can inherit.
   using Claim = typename internal::ClaimOf<P>::Type;
-  using Task = sched::Task<P, typename M::Context, kOptions.latency>;
+  using Task = sched::Task<P, typename M::Context, kOptions.latency, kOptions.cpus>;
+  /// Some of the CPUs: 64 of them unless the options say otherwise.
+  using CpuSet = sched::CpuSet<kOptions.cpus>;
   /// Takes a task whose life is over, once off its stack: both are the kernel's again, to poison,
   /// free, or spawn anew, from here on and not before. Called once for each life that a spawn
   /// began, one at a time on a CPU, unmasked, with rescheduling forbidden: it may call what an
@@ -131,6 +135,9 @@ class Scheduler : private Mechanism {
     /// Wakes, kills and retunes of tasks that were not alive, and retunes by mail that were
     /// refused.
     uint64_t stale = 0;
+    uint64_t departures = 0;  ///< tasks that have gone from here to another CPU
+    uint64_t arrivals = 0;    ///< those that have come from another one
+    uint64_t kicks = 0;       ///< interrupts sent to other CPUs because of mail
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
   };
 
@@ -157,6 +164,15 @@ class Scheduler : private Mechanism {
 
    private:
     Graph& graph_;
+  };
+
+  class Cpu;
+
+  // What there is to do for tasks that move (sched/affinity_impl.h).
+  struct Moves {
+    bool (*admit)(Cpu& cpu, Task& task);
+    void (*arrive)(Cpu& cpu, Task& task);
+    void (*settle)(Cpu& cpu, Task& task, Requests requests);
   };
 
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
@@ -193,11 +209,18 @@ class Scheduler : private Mechanism {
     Counter wakes_;        // without `overtakes_`
     Counter overtakes_;    // wakes that preempted at once: one count instead of two
     Counter stale_;
+    Counter departures_;
+    Counter arrivals_;
+    Counter kicks_;
     Mailbox mailbox_;
-    PostQueue reversing_;      // taken from the mailbox, youngest first
-    PostQueue inbox_;          // next to be handled, oldest first
-    Task* leaving_ = nullptr;  // finished, and about to be retired on the idle stack
-    PostQueue retired_;        // finished and retired, on the way to the sink
+    PostQueue reversing_;       // taken from the mailbox, youngest first
+    PostQueue inbox_;           // next to be handled, oldest first
+    Task* leaving_ = nullptr;   // finished, and about to be retired on the idle stack
+    PostQueue retired_;         // finished and retired, on the way to the sink
+    Task* emigrant_ = nullptr;  // to go to another CPU as soon as it is off its stack
+    // The first CPU's counts: null while no task was ever to move, so that a kernel in which none
+    // does need not contain it.
+    std::atomic<const Moves*> moves_{nullptr};
     Cpu* cpus_ = nullptr;
     size_t count_ = 0;
     Sink sink_ = nullptr;
@@ -467,6 +490,19 @@ class Scheduler : private Mechanism {
     return done;
   }
 
+  /// From now on `task` runs on these CPUs only, in this life: one that is elsewhere goes there at
+  /// once, whatever its state, with the timer it waits by. The caller itself is there when this
+  /// returns, if it may be switched from. False: it is not alive, or none of the CPUs has started.
+  static bool set_affinity(Task& task, const CpuSet& cpus)
+    requires(kOptions.cpus > 1);
+
+  /// The CPUs on which `task` may run. For its owner, masked.
+  static CpuSet affinity(Task& task)
+    requires(kOptions.cpus > 1);
+
+  /// The CPUs that take tasks.
+  static CpuSet online();
+
   /// The attributes that `task` has. For its owner.
   static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
 
@@ -681,6 +717,20 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
                                                               Requests requests);
 
+  // From CPU to CPU (sched/affinity_impl.h).
+  static constexpr bool kMany = kOptions.cpus > 1;
+  static const Moves kMoves;
+  static void begin_to_move();
+  static const Moves& moves(const Cpu& cpu) {
+    return *cpu.cpus_->moves_.load(std::memory_order_relaxed);
+  }
+  [[gnu::noinline, clang::minsize]] static void settle_place(Cpu& cpu, Task& task,
+                                                             Requests requests);
+  static CpuNumber place_for(const Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void leave(Cpu& cpu, Task& task, CpuNumber to);
+  [[gnu::noinline, clang::minsize]] static bool admit_moved(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void arrive(Cpu& cpu, Task& task);
+
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void honour_due(Cpu& cpu, bool may_switch);
@@ -714,6 +764,7 @@ class Scheduler : private Mechanism {
 
 }  // namespace sched
 
+#include "sched/affinity_impl.h"
 #include "sched/scheduler_impl.h"
 
 #endif  // BATON_SCHED_SCHEDULER_H_

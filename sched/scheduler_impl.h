@@ -354,7 +354,12 @@ Woken Scheduler<M, P, kOptions>::park_timed(Task& self, Instant when) {
     end_wait(here(), static_cast<internal::WaitTimer<Task>&>(expired).task, Woken::by_timeout);
   });
   arm_masked(here(), timer, when);
+  if constexpr (kMany) {
+    self.set_timer(&timer);
+    self.set(Task::kTimed, true);
+  }
   park_masked(self);
+  if constexpr (kMany) self.set(Task::kTimed, false);
   cancel_masked(here(), timer);
   return self.take_reason();
 }
@@ -557,8 +562,8 @@ bool Scheduler<M, P, kOptions>::resume(Task& task) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claims) {
   if constexpr (Inherits<P>) {
-    if (claims == nullptr && !task.inherits_) return;
-    task.inherits_ = claims != nullptr;
+    if (claims == nullptr && !task.has(Task::kInherits)) return;
+    task.set(Task::kInherits, claims != nullptr);
     const Detached<typename P::Entity> entity = detached(static_cast<P::Entity&>(task));
     if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
     const Instant now = M::now();
@@ -745,9 +750,10 @@ void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Reque
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
-  switch (here().cpus_[to].mailbox_.push(task)) {
+  Cpu& cpu = here();
+  switch (cpu.cpus_[to].mailbox_.push(task)) {
     case Mailbox::Pushed::quiet: return;
-    case Mailbox::Pushed::kick: return M::kick(to);
+    case Mailbox::Pushed::kick: cpu.kicks_.add(); return M::kick(to);
     case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task);
   }
 }
@@ -795,7 +801,8 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
     if (task.take(seen.after_death()) != request::none) cpu.stale_.add();
     bury(cpu, task);
-  } else {
+  } else if (!kMany || !(seen.pending() & request::arrive) || !task.has_moved() ||
+             moves(cpu).admit(cpu, task)) {
     handle(cpu, task, task.take(seen.with_pending(request::none)));
   }
   return true;
@@ -804,7 +811,9 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
   if (requests & request::arrive) {
-    if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
+    if (kMany && task.has_moved()) {
+      moves(cpu).arrive(cpu, task);
+    } else if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
       task.unborn_ = internal::TaskBits::Unborn::refused;
       task.state_.store(State::finished, std::memory_order_relaxed);
       if (retire(cpu, task)) bury(cpu, task);
@@ -818,6 +827,12 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
+  }
+  // Last: it may be another CPU's then.
+  if constexpr (kMany) {
+    if (requests & (request::bind | request::place)) [[unlikely]] {
+      moves(cpu).settle(cpu, task, requests);
+    }
   }
 }
 
@@ -879,6 +894,12 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
   // Locked already by whoever sent the idle task here (`exit`, `preempt`, `start`), or not at all.
   if (cpu.locked_ == 0) lock(cpu);
+  if constexpr (kMany) {
+    if (Task* const task = cpu.emigrant_; task != nullptr) [[unlikely]] {
+      cpu.emigrant_ = nullptr;
+      moves(cpu).settle(cpu, *task, request::place);
+    }
+  }
   if (Task* const task = cpu.leaving_; task != nullptr) {
     cpu.leaving_ = nullptr;
     if (retire(cpu, *task)) give_to_sink(cpu, *task);
@@ -1107,7 +1128,10 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
           .involuntary = cpu.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = cpu.wakes_.read() + overtakes,
-          .stale = cpu.stale_.read()};
+          .stale = cpu.stale_.read(),
+          .departures = cpu.departures_.read(),
+          .arrivals = cpu.arrivals_.read(),
+          .kicks = cpu.kicks_.read()};
 }
 
 }  // namespace sched

@@ -136,6 +136,8 @@ class Kernel {
   hal::sim::World world;
   std::deque<Thread> threads;
   std::vector<std::string> lines;
+  /// Called at every machine call: see tests/sched/invariants.h.
+  std::function<void()> on_step;
   /// Called in an interrupt with the line that a test raised.
   std::function<void(uint32_t, typename S::Interrupt&)> on_device;
   /// Called by the sink, after it has poisoned the stack of a finished task.
@@ -160,6 +162,9 @@ class Kernel {
       return due;
     };
     options.preempt = [] { S::preempt(); };
+    options.watch = [this] {
+      if (on_step) on_step();
+    };
     return options;
   }
 
