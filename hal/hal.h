@@ -130,6 +130,16 @@ concept Machine =
       { M::panic(rule, task) } -> std::same_as<void>;
     };
 
+/// A machine that knows how its CPUs hang together. Without it they are all alike.
+///
+/// distance(a, b): how far apart two CPUs are, 0 for two threads of one core; whoever shares more
+/// (a cache, a memory node) is nearer. capacity(cpu): how much it gets done, compared with others.
+template <typename M>
+concept HasTopology = Machine<M> && requires(CpuNumber cpu) {
+  { M::distance(cpu, cpu) } -> std::convertible_to<unsigned>;
+  { M::capacity(cpu) } -> std::convertible_to<unsigned>;
+};
+
 /// A machine with address spaces and an FPU (or vector unit) to switch; see `hal/space.h`, the
 /// only caller of these two.
 template <typename M>

@@ -81,6 +81,13 @@ struct WithSpaces : M {
     here.fpu = nullptr;
   }
 
+  /// The same, whoever it is: the CPU is about to go.
+  static void leave_cpu() {
+    Local& here = *local();
+    if (here.fpu != nullptr) M::swap_fpu(here.fpu, nullptr);
+    here.fpu = nullptr;
+  }
+
   /// No register is saved to `fpu` any more: its memory is about to be used for something else. On
   /// the CPU that the task ran on last; typically in the scheduler's sink.
   static void forget(const Fpu* fpu) {

@@ -23,7 +23,14 @@ namespace sched {
 
 template <hal::Machine M, Policy P, Options kOptions>
 constexpr typename Scheduler<M, P, kOptions>::Moves Scheduler<M, P, kOptions>::kMoves{
-    .admit = &admit_moved, .arrive = &arrive, .settle = &settle_place};
+    .park = &park_floating,
+    .claim = &claim,
+    .place = &place,
+    .take_from = &take_from,
+    .be_offline = &be_offline,
+    .admit = &admit_moved,
+    .arrive = &arrive,
+    .settle = &settle_place};
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::begin_to_move() {
@@ -38,7 +45,7 @@ auto Scheduler<M, P, kOptions>::online() -> CpuSet {
   const size_t count = here().count_;
   CpuSet set;
   for (CpuNumber cpu = 0; cpu < count; ++cpu) {
-    if (cpus[cpu].mailbox_.is_open()) set.insert(cpu);
+    if (cpus[cpu].mailbox_.is_open() && !cpus[cpu].is_leaving()) set.insert(cpu);
   }
   return set;
 }
@@ -72,22 +79,16 @@ auto Scheduler<M, P, kOptions>::affinity(Task& task) -> CpuSet
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-CpuNumber Scheduler<M, P, kOptions>::place_for(const Cpu& cpu, Task& task) {
-  const CpuSet allowed = affinity(task) & online();
-  for (CpuNumber to = 0; to < cpu.count_; ++to) {
-    if (allowed.contains(to)) return to;
-  }
-  return cpu.number;
-}
-
-template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::settle_place(Cpu& cpu, Task& task, Requests requests) {
+  if (requests & request::carry) return take_over(cpu, task);
   if (task.stored_state() == State::finished) return;
   if (requests & request::bind) {
     task.set(Task::kBound, true);
     if constexpr (HearsOfAffinity<P, CpuSet>) cpu.policy_.allow(task, affinity(task));
   }
-  if (affinity(task).contains(cpu.number)) return;
+  if (affinity(task).contains(cpu.number) && !cpu.is_leaving()) {
+    return let_float(cpu, task);
+  }
   if (&task == cpu.current_) {
     // One that has been here before, and has stopped without the idle task having run since.
     Task* const before = std::exchange(cpu.emigrant_, &task);
@@ -95,8 +96,7 @@ void Scheduler<M, P, kOptions>::settle_place(Cpu& cpu, Task& task, Requests requ
     if (before != nullptr && before != &task) settle_place(cpu, *before, request::place);
     return;
   }
-  const CpuNumber to = place_for(cpu, task);
-  if (to != cpu.number) leave(cpu, task, to);
+  leave(cpu, task, place_for(cpu, task, Enter::moved));
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -109,6 +109,13 @@ void Scheduler<M, P, kOptions>::leave(Cpu& cpu, Task& task, CpuNumber to) {
     task.post(request::place, mine.generation());
     return;
   }
+  part(cpu, task);
+  cpu.departures_.add();
+  send(to, task);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::part(Cpu& cpu, Task& task) {
   const Instant now = M::now();
   if (task.stored_state() == State::ready) {
     charge(cpu, now);
@@ -126,8 +133,6 @@ void Scheduler<M, P, kOptions>::leave(Cpu& cpu, Task& task, CpuNumber to) {
   if (task.has(Task::kTimed) && !cancel_masked(cpu, *task.timer())) task.set(Task::kTimed, false);
   if constexpr (requires { M::leave_cpu(task.context_); }) M::leave_cpu(task.context_);
   task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
-  cpu.departures_.add();
-  send(to, task);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

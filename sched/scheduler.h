@@ -138,6 +138,10 @@ class Scheduler : private Mechanism {
     uint64_t departures = 0;  ///< tasks that have gone from here to another CPU
     uint64_t arrivals = 0;    ///< those that have come from another one
     uint64_t kicks = 0;       ///< interrupts sent to other CPUs because of mail
+    uint64_t spared = 0;      ///< mail to CPUs that were awake and looked for it: no interrupt
+    uint64_t unhoused =
+        0;  ///< tasks that were sent from here as no CPU was left that they might use
+    uint64_t misplaced = 0;  ///< CPUs named by the policy's `place` that were not allowed
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
   };
 
@@ -170,6 +174,11 @@ class Scheduler : private Mechanism {
 
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
+    void (*park)(Cpu& cpu, Task& self);
+    bool (*claim)(Cpu& cpu, Task& task, Ownership wanted, Requests requests);
+    void (*place)(Cpu& cpu, Task& task);
+    void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
+    void (*be_offline)(Cpu& cpu);
     bool (*admit)(Cpu& cpu, Task& task);
     void (*arrive)(Cpu& cpu, Task& task);
     void (*settle)(Cpu& cpu, Task& task, Requests requests);
@@ -192,6 +201,8 @@ class Scheduler : private Mechanism {
    private:
     friend Scheduler;
 
+    bool is_leaving() const { return is_leaving_.load(std::memory_order_relaxed); }
+
     // Ordered by how often a switch needs them, neighbours that are used together side by side.
     Instant until_ = never;  // when the policy must be asked again
     Task* current_ = nullptr;
@@ -212,12 +223,18 @@ class Scheduler : private Mechanism {
     Counter departures_;
     Counter arrivals_;
     Counter kicks_;
+    Counter spared_;
+    Counter unhoused_;
+    Counter misplaced_;
     Mailbox mailbox_;
-    PostQueue reversing_;       // taken from the mailbox, youngest first
-    PostQueue inbox_;           // next to be handled, oldest first
-    Task* leaving_ = nullptr;   // finished, and about to be retired on the idle stack
-    PostQueue retired_;         // finished and retired, on the way to the sink
-    Task* emigrant_ = nullptr;  // to go to another CPU as soon as it is off its stack
+    PostQueue reversing_;                  // taken from the mailbox, youngest first
+    PostQueue inbox_;                      // next to be handled, oldest first
+    Task* leaving_ = nullptr;              // finished, and about to be retired on the idle stack
+    PostQueue retired_;                    // finished and retired, on the way to the sink
+    std::atomic<bool> is_leaving_{false};  // to go offline, or there
+    TicketLock closing_;                   // while that changes
+    Timer* orphan_ = nullptr;              // a timer that the idle task carries to another CPU
+    Task* emigrant_ = nullptr;             // to go to another CPU as soon as it is off its stack
     // The first CPU's counts: null while no task was ever to move, so that a kernel in which none
     // does need not contain it.
     std::atomic<const Moves*> moves_{nullptr};
@@ -500,8 +517,34 @@ class Scheduler : private Mechanism {
   static CpuSet affinity(Task& task)
     requires(kOptions.cpus > 1);
 
+  /// Where a new task may run, and how.
+  struct Where {
+    CpuSet cpus = CpuSet::all();
+    /// While it is blocked without a limit of time it is no CPU's, and each wake looks anew for the
+    /// CPU that it best runs on. Otherwise it stays where it is. Until it is asked to finish.
+    bool floats = false;
+  };
+
+  /// The same as `spawn`, on one of the CPUs of `where`: this one if it has nothing to do, else an
+  /// idle one near it, else where the policy says, or this one.
+  static std::expected<void, SpawnError> spawn_in(const Where& where, Task& task,
+                                                  std::span<std::byte> stack, hal::Entry entry,
+                                                  void* argument, const Attributes& attributes = {})
+    requires(kOptions.cpus > 1);
+
   /// The CPUs that take tasks.
   static CpuSet online();
+
+  /// Has a CPU give away all that it has, and take no more: its tasks go where they may run, those
+  /// that may run nowhere else anywhere, which is counted; its timers go to another CPU. It sleeps
+  /// then, until `bring_online`. False: no such CPU is online, or it is the last one.
+  static bool take_offline(CpuNumber cpu)
+    requires(kOptions.cpus > 1);
+  static bool bring_online(CpuNumber cpu)
+    requires(kOptions.cpus > 1);
+
+  /// Whether it has given all away.
+  static bool is_offline(CpuNumber cpu);
 
   /// The attributes that `task` has. For its owner.
   static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
@@ -726,7 +769,21 @@ class Scheduler : private Mechanism {
   }
   [[gnu::noinline, clang::minsize]] static void settle_place(Cpu& cpu, Task& task,
                                                              Requests requests);
-  static CpuNumber place_for(const Cpu& cpu, Task& task);
+  static CpuNumber place_for(Cpu& cpu, Task& task, Enter why);
+  static CpuNumber nearest(const Cpu& cpu, CpuNumber from, const CpuSet& idle);
+  static bool is_idle(const Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);
+  [[gnu::noinline, clang::minsize]] static void let_float(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static bool claim(Cpu& cpu, Task& task, Ownership wanted,
+                                                      Requests requests);
+  [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
+  [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static bool clear(Cpu& cpu);
+  static void carry(Cpu& cpu, Timer& timer);
+  static void take_over(Cpu& cpu, Task& idle);
+  static void let_in();
   [[gnu::noinline, clang::minsize]] static void leave(Cpu& cpu, Task& task, CpuNumber to);
   [[gnu::noinline, clang::minsize]] static bool admit_moved(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void arrive(Cpu& cpu, Task& task);
@@ -757,7 +814,13 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
   static bool unlink(Task& self, const Bond& bond);
   [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);
+  static void time_out(Timer& timer);
+  static bool watch(Cpu& cpu);
   static Woken park_timed(Task& self, Instant when);
+  [[gnu::always_inline]] static std::expected<void, SpawnError> prepare(Task& task,
+                                                                        std::span<std::byte> stack,
+                                                                        hal::Entry entry,
+                                                                        void* argument);
   [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
                                                                   const Attributes& attributes);
   [[noreturn]] static void begin(void* task);
@@ -765,7 +828,10 @@ class Scheduler : private Mechanism {
 
 }  // namespace sched
 
-#include "sched/affinity_impl.h"
 #include "sched/scheduler_impl.h"
+// Beyond one CPU.
+#include "sched/affinity_impl.h"
+#include "sched/hotplug_impl.h"
+#include "sched/placement_impl.h"
 
 #endif  // BATON_SCHED_SCHEDULER_H_

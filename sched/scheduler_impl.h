@@ -137,9 +137,12 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
     self.permit_ = false;
     return;
   }
-  if (self.kill_requested() && !is_deaf(self)) [[unlikely]] {
-    self.woken_ = Woken::by_kill;
-    return;
+  if (self.mark() != Task::Mark::none) [[unlikely]] {
+    if (kMany && self.mark() == Task::Mark::floats) return moves(cpu).park(cpu, self);
+    if (!is_deaf(self)) {
+      self.woken_ = Woken::by_kill;
+      return;
+    }
   }
   const Instant now = M::now();
   charge(cpu, now);
@@ -353,15 +356,18 @@ struct WaitTimer : Timer {
 }  // namespace internal
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::time_out(Timer& timer) {
+  end_wait(here(), static_cast<internal::WaitTimer<Task>&>(timer).task, Woken::by_timeout);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 Woken Scheduler<M, P, kOptions>::park_timed(Task& self, Instant when) {
   if (when == never) {
     park_masked(self);
     return self.take_reason();
   }
   if (when <= M::now() && !self.permit_) return Woken::by_timeout;
-  internal::WaitTimer<Task> timer(self, [](Timer& expired) {
-    end_wait(here(), static_cast<internal::WaitTimer<Task>&>(expired).task, Woken::by_timeout);
-  });
+  internal::WaitTimer<Task> timer(self, &time_out);
   arm_masked(here(), timer, when);
   if constexpr (kMany) {
     self.set_timer(&timer);
@@ -586,7 +592,7 @@ void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claim
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
-  task.killed_.store(true, std::memory_order_relaxed);
+  task.mark_.store(internal::TaskBits::Mark::killed, std::memory_order_relaxed);
   task.suspensions_.store(0, std::memory_order_relaxed);
   // By its state, not by the count: the last `resume` may still be on its way as mail.
   if (task.stored_state() >= State::suspended) [[unlikely]]
@@ -701,7 +707,11 @@ void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, boo
   Task& task = *life.task;
   const Ownership seen = task.ownership();
   if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
-    return post(cpu, task, Ownership(life.generation, seen.owner(), 0), requests);
+    const Ownership wanted(life.generation, seen.owner(), 0);
+    if (!kMany || seen.owner() != kFloating || !moves(cpu).claim(cpu, task, wanted, requests)) {
+      return post(cpu, task, wanted, requests);
+    }
+    return honour(cpu, may_switch);
   }
   handle(cpu, task, requests);
   honour(cpu, may_switch);
@@ -749,9 +759,11 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Requests requests) {
-  const Ownership before = task.post(requests, seen.generation());
+  const Ownership before = task.post(requests, seen.generation(), cpu.number);
   if (before.generation() != seen.generation() || !before.is_alive()) {
     cpu.stale_.add();
+  } else if (kMany && before.owner() == kFloating) {
+    moves(cpu).place(cpu, task);
   } else if (before.pending() == request::none) {
     send(before.owner(), task);
   }
@@ -763,7 +775,12 @@ void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
   switch (cpu.cpus_[to].mailbox_.push(task)) {
     case Mailbox::Pushed::quiet: return;
     case Mailbox::Pushed::kick: cpu.kicks_.add(); return M::kick(to);
-    case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task);
+    case Mailbox::Pushed::watched: return cpu.spared_.add();
+    case Mailbox::Pushed::closed:
+      if (kMany && cpu.cpus_->moves_.load(std::memory_order_relaxed) != nullptr) {
+        return moves(cpu).take_from(cpu, to, task);
+      }
+      stop("mail to a CPU that has not started", task);
   }
 }
 
@@ -774,6 +791,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
   // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
   // but the two may have merged into this one.
   Cpu& cpu = here();
+  if (kMany && cpu.is_leaving()) [[unlikely]]
+    cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
@@ -839,7 +858,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   }
   // Last: it may be another CPU's then.
   if constexpr (kMany) {
-    if (requests & (request::bind | request::place)) [[unlikely]] {
+    if (requests >= request::bind) [[unlikely]] {
       moves(cpu).settle(cpu, task, requests);
     }
   }
@@ -879,6 +898,8 @@ void Scheduler<M, P, kOptions>::run() {
   Cpu& cpu = here();
   for (;;) {
     hand_back(cpu);
+    if (kMany && cpu.is_leaving()) [[unlikely]]
+      moves(cpu).be_offline(cpu);
     if (!next_mail(cpu)) {
       cpu.due_ = kNothing;
       const Instant now = M::now();
@@ -891,12 +912,25 @@ void Scheduler<M, P, kOptions>::run() {
         // Exactly: no early interrupt.
         const Instant next = until < cpu.expiry_ ? until : cpu.expiry_;
         if (cpu.armed_ != next) arm(cpu, next);
-        M::wait();
+        if (kOptions.polls == 0 || !watch(cpu)) M::wait();
       }
     }
     M::unmask(M::kUnmasked);
     M::mask();
   }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::watch(Cpu& cpu) {
+  if (!cpu.mailbox_.begin_watch()) return true;
+  cpu.floor_ = cpu.armed_;  // an interrupt shows by it
+  for (unsigned i = 0; i < kOptions.polls && cpu.mailbox_.is_watched(); ++i) {
+    relax();
+    M::unmask(M::kUnmasked);
+    M::mask();
+    if (cpu.floor_ == kLocked) break;
+  }
+  return !cpu.mailbox_.end_watch() || cpu.floor_ == kLocked;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1040,7 +1074,15 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   } else if (to >= here().count_ || !here().cpus_[to].mailbox_.is_open()) {
     return std::unexpected(SpawnError::cpu_not_started);
   }
+  const auto prepared = prepare(task, stack, entry, argument);
+  if (!prepared.has_value()) [[unlikely]]
+    return prepared;
+  return launch(to, task, attributes);
+}
 
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::prepare(Task& task, std::span<std::byte> stack, hal::Entry entry,
+                                        void* argument) -> std::expected<void, SpawnError> {
   constexpr uintptr_t kAlignment = 16;
   const uintptr_t low =
       (reinterpret_cast<uintptr_t>(stack.data()) + kAlignment - 1) & ~(kAlignment - 1);
@@ -1062,7 +1104,7 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   task.begin_life(canary);
   *task.start() = {entry, argument};
   task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, &task);
-  return launch(to, task, attributes);
+  return {};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1122,7 +1164,9 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = parks - (waits && parks != 0 ? 1 : 0),
-          .cpu = seen.is_alive() ? seen.owner() : task.last_cpu_.load(std::memory_order_relaxed)};
+          .cpu = seen.is_alive() && seen.owner() != kFloating
+                     ? seen.owner()
+                     : task.last_cpu_.load(std::memory_order_relaxed)};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1140,7 +1184,10 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
           .stale = cpu.stale_.read(),
           .departures = cpu.departures_.read(),
           .arrivals = cpu.arrivals_.read(),
-          .kicks = cpu.kicks_.read()};
+          .kicks = cpu.kicks_.read(),
+          .spared = cpu.spared_.read(),
+          .unhoused = cpu.unhoused_.read(),
+          .misplaced = cpu.misplaced_.read()};
 }
 
 }  // namespace sched

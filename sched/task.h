@@ -133,7 +133,14 @@ class TaskBits {
   enum class Unborn : uint8_t { no, yes, refused };
 
   std::atomic<State> state_{State::fresh};  // ready also while running
-  std::atomic<bool> killed_{false};
+  // What a task that is about to park looks at first.
+  enum class Mark : uint8_t {
+    none,
+    killed,  // asked to finish
+    floats,  // and so is nobody's while it is blocked, unless it is killed
+  };
+
+  std::atomic<Mark> mark_{Mark::none};
   bool permit_ = false;  // a wake that came before the park
   Unborn unborn_ = Unborn::no;
   uint8_t traits_ = 0;                     // a set
@@ -187,7 +194,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   const Context& context() const { return context_; }
 
   /// Whether somebody has asked it to finish. For the task itself, from time to time.
-  bool kill_requested() const { return killed_.load(std::memory_order_relaxed); }
+  bool kill_requested() const { return mark() == internal::TaskBits::Mark::killed; }
 
   /// Whether its entry has not been called since it was spawned: it was killed before, or
   /// `refused`, if the sink has it. What the entry would have done with the argument has not been
@@ -224,6 +231,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
     void* argument;
   };
 
+  internal::TaskBits::Mark mark() const { return mark_.load(std::memory_order_relaxed); }
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
 
   // Whether what has arrived has lived on another CPU before.
@@ -234,7 +242,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
 
   // Everything of an earlier life is forgotten.
   void begin_life(const uintptr_t* canary) {
-    killed_.store(false, std::memory_order_relaxed);
+    mark_.store(internal::TaskBits::Mark::none, std::memory_order_relaxed);
     permit_ = false;
     unborn_ = Unborn::yes;
     traits_ = 0;
@@ -289,7 +297,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_word()); }
 
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // that owned it, while none does
   Woken woken_ = Woken::by_wake;                          // why its wait is over
   std::atomic<uint8_t> suspensions_{0};
 

@@ -50,7 +50,7 @@ class Invariants {
     int calls;
   };
   // How many machine calls there are between a request and its kick at most.
-  static constexpr int kCalls = 16;
+  static constexpr int kCalls = 40;
 
   void look() {
     ++looks_;

@@ -37,10 +37,10 @@ using Sim = hal::sim::Machine;
 constexpr Duration ticks(uint64_t count) { return Duration{count}; }
 constexpr Instant at(uint64_t instant) { return Instant{instant}; }
 
-template <Policy P, Options kOptions = Options{.debug_checks = true}>
+template <Policy P, Options kOptions = Options{.debug_checks = true}, hal::Machine M = Sim>
 class Kernel {
  public:
-  using S = Scheduler<Sim, P, kOptions>;
+  using S = Scheduler<M, P, kOptions>;
   using Cpu = typename S::Cpu;
   using Attributes = typename S::Attributes;
 
@@ -115,6 +115,13 @@ class Kernel {
   void spawn(Thread& thread) { EXPECT_TRUE(try_spawn(thread).has_value()) << thread.text; }
   void spawn_on(CpuNumber cpu, Thread& thread) {
     EXPECT_TRUE(try_spawn_on(cpu, thread).has_value()) << thread.text;
+  }
+
+  std::expected<void, SpawnError> try_spawn_in(const S::Where& where, Thread& thread) {
+    return S::spawn_in(where, thread, thread.stack, &enter, &thread, thread.attributes);
+  }
+  void spawn_in(const S::Where& where, Thread& thread) {
+    EXPECT_TRUE(try_spawn_in(where, thread).has_value()) << thread.text;
   }
 
   static Thread& current() { return static_cast<Thread&>(S::current()); }

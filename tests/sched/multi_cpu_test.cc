@@ -730,8 +730,13 @@ class Storm {
         alive_.fetch_sub(1, std::memory_order_relaxed);
         return;
       }
-      thread.attributes = attributes_(lives_[i].random);
-      kernel.spawn_on(static_cast<CpuNumber>(lives_[i].random.below(kernel.count())), thread);
+      Random& random = lives_[i].random;
+      thread.attributes = attributes_(random);
+      if (random.once_in(2)) {
+        kernel.spawn_in({.floats = !random.once_in(3)}, thread);
+      } else {
+        kernel.spawn_on(static_cast<CpuNumber>(random.below(kernel.count())), thread);
+      }
     }
   }
 
