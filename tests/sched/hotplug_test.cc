@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/edf.h"
 #include "sched/policy/fixed_priority.h"
@@ -278,25 +277,6 @@ TEST(Hotplug, LosesNobodyUnderLoad) {
     kernel.finish();
     invariants.expect_nothing_left();
   });
-}
-
-TEST(Hotplug, EveryScheduleOfAWakeAndACpuThatGoes) {
-  hal::sim::Explorer explorer({.hand_overs = 1});
-  while (explorer.next() && !testing::Test::HasFailure()) {
-    K kernel({.cpus = 2, .explorer = &explorer});
-    auto& task = kernel.make("task", [] { EXPECT_EQ(S::park(), Woken::by_wake); });
-    auto& other = kernel.make("other", [&] {
-      EXPECT_TRUE(S::take_offline(1));
-      S::wake(task);
-    });
-    kernel.boot([&] {
-      kernel.spawn_on(1, task);
-      kernel.spawn(other);
-    });
-    Invariants invariants(kernel);
-    kernel.finish();
-  }
-  EXPECT_TRUE(explorer.complete());
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include "gtest/gtest.h"
 #include "hal/hal.h"
-#include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
@@ -193,24 +192,6 @@ TEST(Floating, IsReachedByEverythingThatIsAskedOfIt) {
     invariants.expect_nothing_left();
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
   }
-}
-
-TEST(Floating, EveryScheduleOfAParkAndAWakeByTwoCpus) {
-  hal::sim::Explorer explorer({.hand_overs = 1});
-  while (explorer.next() && !testing::Test::HasFailure()) {
-    K kernel({.cpus = 3, .explorer = &explorer});
-    auto& task = kernel.make("task", [] { EXPECT_EQ(S::park(), Woken::by_wake); });
-    auto& waker = kernel.make("waker", [&] { S::wake(task); });
-    auto& second = kernel.make("second", [&] { S::wake(task); });
-    kernel.boot([&] {
-      kernel.spawn_in({.floats = true}, task);
-      kernel.spawn_on(1, waker);
-      kernel.spawn_on(2, second);
-    });
-    Invariants invariants(kernel);
-    kernel.finish();
-  }
-  EXPECT_TRUE(explorer.complete());
 }
 
 // --- What the machine says ---
