@@ -28,6 +28,7 @@ constexpr typename Scheduler<M, P, kOptions>::Moves Scheduler<M, P, kOptions>::k
     .place = &place,
     .take_from = &take_from,
     .be_offline = &be_offline,
+    .spread = &spread,
     .admit = &admit_moved,
     .arrive = &arrive,
     .settle = &settle_place};

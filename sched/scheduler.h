@@ -93,6 +93,13 @@ struct Charged<true> {
   Instant until;
 };
 
+// How urgent what a CPU runs is, for others to read.
+template <typename Claim, bool kOn>
+struct Rank {};
+
+template <typename Claim>
+struct Rank<Claim, true> : std::atomic<Claim> {};
+
 }  // namespace internal
 
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
@@ -171,6 +178,15 @@ class Scheduler : private Mechanism {
   };
 
   class Cpu;
+  class Balancer;
+
+  // What there is to do for CPUs that look for work to give away (sched/balance_impl.h).
+  struct Balance {
+    void (*keep_looking)(Cpu& cpu);
+    void (*ask)(Cpu& cpu);
+    bool (*donate)(Cpu& cpu);
+  };
+  static constexpr bool kRanks = Ranks<P> && sizeof(Claim) <= sizeof(uint64_t);
 
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
@@ -179,6 +195,7 @@ class Scheduler : private Mechanism {
     void (*place)(Cpu& cpu, Task& task);
     void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
     void (*be_offline)(Cpu& cpu);
+    void (*spread)(Cpu& cpu, Task& task);
     bool (*admit)(Cpu& cpu, Task& task);
     void (*arrive)(Cpu& cpu, Task& task);
     void (*settle)(Cpu& cpu, Task& task, Requests requests);
@@ -233,8 +250,14 @@ class Scheduler : private Mechanism {
     PostQueue retired_;                    // finished and retired, on the way to the sink
     std::atomic<bool> is_leaving_{false};  // to go offline, or there
     TicketLock closing_;                   // while that changes
-    Timer* orphan_ = nullptr;              // a timer that the idle task carries to another CPU
-    Task* emigrant_ = nullptr;             // to go to another CPU as soon as it is off its stack
+    Balancer* balancer_ = nullptr;         // null: it gives nothing away
+    CpuNumber donee_ = 0;                  // whom `surplus` is asked for
+    std::atomic<bool> is_asked_{false};    // by an idle CPU
+    std::atomic<uint32_t> load_{0};        // an average; `kBusy`: always busy, nobody waits
+    Instant ask_again_;
+    [[no_unique_address]] internal::Rank<Claim, kRanks> rank_;  // what it ran when it looked last
+    Timer* orphan_ = nullptr;   // a timer that the idle task carries to another CPU
+    Task* emigrant_ = nullptr;  // to go to another CPU as soon as it is off its stack
     // The first CPU's counts: null while no task was ever to move, so that a kernel in which none
     // does need not contain it.
     std::atomic<const Moves*> moves_{nullptr};
@@ -509,10 +532,11 @@ class Scheduler : private Mechanism {
 
   /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
   /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
-  /// wins, and a refusal there is counted as stale.
+  /// wins, and a refusal there is counted as stale; so does the caller itself where the kernel has
+  /// masked interrupts, for it cannot be switched from there.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
-    const bool done = retune_masked(task, attributes);
+    const bool done = retune_masked(task, attributes, irq);
     // What follows from it comes separately: together they would be the longest time masked.
     M::unmask(irq);
     M::mask();
@@ -545,6 +569,27 @@ class Scheduler : private Mechanism {
                                                   std::span<std::byte> stack, hal::Entry entry,
                                                   void* argument, const Attributes& attributes = {})
     requires(kOptions.cpus > 1);
+
+  /// What makes a CPU give work away. The kernel's memory, one a CPU.
+  class Balancer : public Timer {
+   public:
+    constexpr Balancer() : Timer(&Scheduler::look) {}
+
+   private:
+    friend Scheduler;
+    Duration period_{};
+    Balance balance_{&keep_looking, &ask, &donate};
+  };
+
+  /// From now on this CPU gives floating tasks that wait to CPUs that are idle, or that run
+  /// somebody less urgent, by a policy that can name one (`Donates`): it looks every `period` while
+  /// it is busy, and when it is asked. Once on each CPU, after `start`.
+  static void balance(Balancer& balancer, Duration period)
+    requires(kOptions.cpus > 1 && Donates<P>);
+
+  /// How much a CPU has had to do of late: 0 nothing, 1024 always something, up to 2048 with tasks
+  /// waiting that it could have given away. As its balancer saw it.
+  static uint32_t load(const Cpu& cpu) { return cpu.load_.load(std::memory_order_relaxed); }
 
   /// The CPUs that take tasks.
   static CpuSet online();
@@ -726,7 +771,8 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void kill_masked(Life life, bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
-                                                              const Attributes& attributes);
+                                                              const Attributes& attributes,
+                                                              Irq irq);
 
   static Graph& graph() { return here().cpus_->graph_; }
 
@@ -800,6 +846,13 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
   [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool clear(Cpu& cpu);
+  static void look(Timer& balancer);
+  static void keep_looking(Cpu& cpu);
+  static bool may_go(const typename P::Entity& entity);
+  [[gnu::noinline, clang::minsize]] static bool donate(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void ask(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void spread(Cpu& cpu, Task& task);
+  static constexpr uint32_t kBusy = 1024;
   static void carry(Cpu& cpu, Timer& timer);
   static void take_over(Cpu& cpu, Task& idle);
   static void let_in();
@@ -854,6 +907,7 @@ class Scheduler : private Mechanism {
 #include "sched/scheduler_impl.h"
 // Beyond one CPU.
 #include "sched/affinity_impl.h"
+#include "sched/balance_impl.h"
 #include "sched/hotplug_impl.h"
 #include "sched/placement_impl.h"
 

@@ -384,7 +384,9 @@ struct WaitTimer : Timer {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::time_out(Timer& timer) {
-  end_wait(here(), static_cast<internal::WaitTimer<Task>&>(timer).task, Woken::by_timeout);
+  Task& task = static_cast<internal::WaitTimer<Task>&>(timer).task;
+  end_wait(here(), task, Woken::by_timeout);
+  if (kMany && task.mark() == Task::Mark::floats) moves(here()).spread(here(), task);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -800,11 +802,14 @@ void Scheduler<M, P, kOptions>::kill(Life life) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes) {
+bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes, Irq irq) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
   if (!seen.is_alive()) return false;
-  if (!may_touch(cpu, seen)) {
+  // One that goes on until a kick comes may wait before: queued anew it would be no more what the
+  // policy calls current, and whoever ran then would be taken for it.
+  const bool goes_on = &task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked;
+  if (!may_touch(cpu, seen) || goes_on) {
     task.new_attributes_.store(attributes,
                                [&] { return task.ownership().generation() == seen.generation(); });
     post(cpu, task, seen, request::retune);
@@ -849,6 +854,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
   Cpu& cpu = here();
   if (kMany && cpu.is_leaving()) [[unlikely]]
     cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
+  if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
+    cpu.balancer_->balance_.donate(cpu);
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
@@ -961,6 +968,7 @@ void Scheduler<M, P, kOptions>::run() {
       const Instant now = M::now();
       const auto [next, until] = pick(cpu, now);
       if (&next != &cpu.idle_) {
+        if (kMany && cpu.balancer_ != nullptr) cpu.balancer_->balance_.keep_looking(cpu);
         switch_or_stay(cpu.idle_, next, until, now);
         cpu.due_ = kNothing;  // left by whoever ran last, if the kick for it is late
       } else {
@@ -968,6 +976,7 @@ void Scheduler<M, P, kOptions>::run() {
         // Exactly: no early interrupt.
         const Instant next = until < cpu.expiry_ ? until : cpu.expiry_;
         if (cpu.armed_ != next) arm(cpu, next);
+        if (kMany && cpu.balancer_ != nullptr) cpu.balancer_->balance_.ask(cpu);
         if (kOptions.polls == 0 || !watch(cpu)) M::wait();
       }
     }
@@ -1155,6 +1164,9 @@ auto Scheduler<M, P, kOptions>::prepare(Task& task, std::span<std::byte> stack, 
   if (!free.is_free() || !task.change(free, free.before_birth())) [[unlikely]] {
     return std::unexpected(SpawnError::already_spawned);
   }
+  // Whoever sees anything of the new life sees that the old one is no more: for `join`, which looks
+  // at the word last.
+  std::atomic_thread_fence(std::memory_order_release);
   uintptr_t* const canary = reinterpret_cast<uintptr_t*>(low);
   *canary = low;
   task.begin_life(canary);
