@@ -63,6 +63,9 @@ concept Machine =
     requires {
       { M::local() } -> std::same_as<typename M::Local*>;
     } &&
+    // A machine on which that costs less if the compiler may keep the answer may have local_once()
+    // as well: for a function that is not inlined and asks before any switch.
+    //
     // now(): this CPU's clock. Above zero, never goes back on one CPU; may be read a few cycles
     // early or late (it is not a barrier). Skew between CPUs is stated by each machine.
     requires {

@@ -774,6 +774,16 @@ class Scheduler : private Mechanism {
                                                               const Attributes& attributes,
                                                               Irq irq);
 
+  // For functions that are not inlined, and only before any switch: afterwards the task may be on
+  // another CPU.
+  static Cpu& here_once() {
+    if constexpr (requires { M::local_once(); }) {
+      return static_cast<Cpu&>(*M::local_once());
+    } else {
+      return here();
+    }
+  }
+
   static Graph& graph() { return here().cpus_->graph_; }
 
   // The life that `task` is in, if it is alive.

@@ -77,7 +77,7 @@ void Scheduler<M, P, kOptions>::switch_seldom(Cpu& cpu, Task& from, Task& to, In
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant until, Instant now) {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   require_unlocked(cpu);
   ask_by(cpu, until);
   cpu.floor_ = cpu.armed_;
@@ -88,7 +88,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::yield_masked() {
   // Where rescheduling is forbidden `switch_or_stay` stops it, at no cost otherwise; alone it is
   // harmless.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   Task& self = *cpu.current_;
   const Instant floor = cpu.floor_;  // beside `current_`: one load for the two
   const Instant now = M::now();      // before all that follows: to a compiler it is a barrier
@@ -149,7 +149,7 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::block(Task& self) {
   // Where rescheduling is forbidden `switch_or_stay` stops it, as in `yield_masked`.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   const Instant floor = cpu.floor_;
   const Instant now = M::now();
   charge(cpu, now);
@@ -215,7 +215,7 @@ void Scheduler<M, P, kOptions>::unbind_old(Task& self, Bond& bond) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt() {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (cpu.due_ != kPreemption) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
@@ -720,7 +720,7 @@ bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
     return request_masked(present(task), request::wake, irq == M::kUnmasked);

@@ -149,28 +149,5 @@ TEST(Combinators, ExchangePoliciesUnderLoad) {
   EXPECT_GT(kernel.used(0) + kernel.used(1) + kernel.used(2), 20'000u);
 }
 
-// A kernel that has masked interrupts retunes the running task; that waits before the kick for it
-// comes. Whoever runs then is current still when it does come, and is put back before the policy is
-// asked: under a policy that takes the current one out of its queue it would be lost.
-TEST(Retune, OfARunningTaskThatWaitsBeforeTheKickComes) {
-  Kernel<Eevdf> kernel({.interleave = 0, .kick_latency = ticks(500)});
-  using S = decltype(kernel)::S;
-  auto& task = kernel.make("task", [] {
-    const Sim::Irq irq = Sim::mask();
-    EXPECT_TRUE(S::retune(S::current(), {.weight = 2048}));
-    Sim::unmask(irq);
-    S::sleep_for(ticks(100));
-    const Sim::Irq again = Sim::mask();
-    EXPECT_EQ(S::attributes(S::current()).weight, 2048u);
-    Sim::unmask(again);
-  });
-  auto& other = kernel.make("other", [] { Sim::spend(ticks(5000)); });
-  auto& third = kernel.make("third", [] { Sim::spend(ticks(5000)); });
-  kernel.boot([&] {
-    for (auto* thread : {&task, &other, &third}) kernel.spawn(*thread);
-  });
-  kernel.finish();
-}
-
 }  // namespace
 }  // namespace sched::test
