@@ -63,6 +63,9 @@ concept Machine =
     requires {
       { M::local() } -> std::same_as<typename M::Local*>;
     } &&
+    // A machine on which that costs less if the compiler may keep the answer may have local_once()
+    // as well: for a function that is not inlined and asks before any switch.
+    //
     // now(): this CPU's clock. Above zero, never goes back on one CPU; may be read a few cycles
     // early or late (it is not a barrier). Skew between CPUs is stated by each machine. Of a clock
     // that may go back hal/steady_clock.h makes one that does not.
@@ -130,6 +133,16 @@ concept Machine =
     requires(const char* rule, const char* task) {
       { M::panic(rule, task) } -> std::same_as<void>;
     };
+
+/// A machine that knows how its CPUs hang together. Without it they are all alike.
+///
+/// distance(a, b): how far apart two CPUs are, 0 for two threads of one core; whoever shares more
+/// (a cache, a memory node) is nearer. capacity(cpu): how much it gets done, compared with others.
+template <typename M>
+concept HasTopology = Machine<M> && requires(CpuNumber cpu) {
+  { M::distance(cpu, cpu) } -> std::convertible_to<unsigned>;
+  { M::capacity(cpu) } -> std::convertible_to<unsigned>;
+};
 
 /// A machine with address spaces and an FPU (or vector unit) to switch; see `hal/space.h`, the
 /// only caller of these two.

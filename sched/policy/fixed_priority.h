@@ -227,6 +227,17 @@ class BasicFixedPriority {
     return end;
   }
 
+  /// The most urgent, of the first 16.
+  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+    int looks = 16;
+    for (LevelSet rest = occupied_; !rest.empty() && looks > 0;) {
+      const uint8_t level = static_cast<uint8_t>(rest.highest());
+      if (Entity* const found = levels_[level].queue.find(allowed, looks)) return found;
+      rest.erase(level);
+    }
+    return nullptr;
+  }
+
  private:
   using Queue = Ring<Entity, BasicFixedPriority>;
 
