@@ -101,7 +101,7 @@ EXPLORE(AnIdleCpuAndAWake) {
 }
 
 // Two messages to one CPU, each from another one.
-EXPLORE(AnIdleCpuAndTwoWakers, .preemptions = 2) {
+EXPLORE(AnIdleCpuAndTwoWakers, .preemptions = 1) {
   K kernel(explorer, 3);
   int stored[2] = {0, 0};
   K::Thread* sleepers[2];
