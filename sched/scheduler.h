@@ -258,9 +258,7 @@ class Scheduler : private Mechanism {
     void wake(Task& task) const { wake_masked(task, irq_); }
 
     /// The same, where what a task inherits may just have changed: the switch is for both.
-    void wake_and_settle(Task& task) const {
-      request_masked(present(task), request::wake, irq_ == M::kUnmasked);
-    }
+    void wake_and_settle(Task& task) const { wake_and_settle_masked(task, irq_ == M::kUnmasked); }
 
     /// The switch for what has changed before.
     void settle() const { honour(here(), irq_ == M::kUnmasked); }
@@ -268,13 +266,16 @@ class Scheduler : private Mechanism {
     /// Stops if a task could not block here: in an interrupt, masked by the kernel, or where a
     /// guard forbids rescheduling.
     void require_task() const {
-      require_unlocked(here());
-      if (irq_ != M::kUnmasked) stop("waiting with interrupts masked", self());
+      if (here().locked_ != 0 || irq_ != M::kUnmasked) [[unlikely]]
+        stop_masked();
     }
 
     /// Parks until `wait` is served, and until `until` at the latest; `never`: no limit. If `wait`
-    /// was not served, it is closed, and the answer says why. `deaf`: through cancel and kill.
-    [[gnu::noinline]] Woken park(internal::Wait& wait, Instant until, bool deaf = false) const;
+    /// was not served, it is closed, and the answer says why.
+    [[gnu::always_inline]] Woken park(internal::Wait& wait, Instant until) const;
+
+    /// Before a `park`: the switch that has become due is found by the one that comes with it.
+    void forget_preemption() const { here().due_ &= ~kPreemption; }
 
     /// What `Waiting` does at its two ends.
     void begin_wait(internal::Wait& wait) const { Scheduler::begin_wait(self(), wait); }
@@ -297,8 +298,21 @@ class Scheduler : private Mechanism {
       Scheduler::stop(rule, task);
     }
 
+   protected:
+    explicit Masked(Irq before) : irq_(before) {}
+
    private:
     const Irq irq_;
+  };
+
+  /// The same, of a call that waits: stops where a task could not, as `require_task` does; but for
+  /// a guard, which the `park` finds.
+  class MaskedTask : public Masked {
+   public:
+    MaskedTask() : Masked(M::kUnmasked) {
+      if (M::mask() != M::kUnmasked) [[unlikely]]
+        stop_masked();
+    }
   };
 
   /// An interrupt under way. Construct it first in `baton_interrupt`, call `leave` last.
@@ -616,6 +630,7 @@ class Scheduler : private Mechanism {
   }
   static void unlock(Cpu& cpu) { --cpu.locked_; }
   [[gnu::cold, gnu::noinline]] [[noreturn]] static void stop_locked(const Cpu& cpu);
+  [[gnu::cold, gnu::noinline]] [[noreturn]] static void stop_masked();
   static void require_unlocked(const Cpu& cpu) {
     if (cpu.locked_ != 0) [[unlikely]]
       stop_locked(cpu);
@@ -623,8 +638,10 @@ class Scheduler : private Mechanism {
 
   [[gnu::noinline]] static void yield_masked();
   [[gnu::noinline, clang::minsize]] static void yield_to_masked(Task& target);
-  [[gnu::noinline]] static void park_masked(Task& self);
+  static void park_masked(Task& self);
+  [[gnu::noinline]] static void block(Task& self);
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
+  [[gnu::noinline]] static void wake_and_settle_masked(Task& task, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
                                                                bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request(Life life, Requests requests);
@@ -654,6 +671,8 @@ class Scheduler : private Mechanism {
 
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
+  [[gnu::noinline, clang::minsize]] static void dequeue(Cpu& cpu, Task& task, Leave why,
+                                                        Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
@@ -663,7 +682,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
+  [[gnu::always_inline]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
   static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
@@ -690,8 +709,10 @@ class Scheduler : private Mechanism {
   static void charge(Cpu& cpu, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
   static void arm(Cpu& cpu, Instant when);
-  [[gnu::noinline, clang::minsize]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
-  static bool cancel_masked(Cpu& cpu, Timer& timer);
+  [[gnu::noinline]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
+  [[gnu::noinline, clang::minsize]] static void arm_first(Cpu& cpu, Timer& timer, Instant when);
+  [[gnu::noinline]] static bool cancel_masked(Cpu& cpu, Timer& timer);
+  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu, bool in_time);
   static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);
@@ -709,6 +730,8 @@ class Scheduler : private Mechanism {
   static bool unlink(Task& self, const Bond& bond);
   [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);
   static Woken park_timed(Task& self, Instant when);
+  [[gnu::noinline, clang::minsize]] static Woken park_again(internal::Wait& wait, Instant until,
+                                                            bool waked);
   [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
                                                                   const Attributes& attributes);
   [[noreturn]] static void begin(void* task);

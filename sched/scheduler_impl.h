@@ -131,8 +131,7 @@ void Scheduler<M, P, kOptions>::yield_to_masked(Task& target) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::park_masked(Task& self) {
-  Cpu& cpu = here();
-  require_unlocked(cpu);
+  require_unlocked(here());
   if (self.permit_) {
     self.permit_ = false;
     return;
@@ -141,6 +140,14 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
     self.woken_ = Woken::by_kill;
     return;
   }
+  block(self);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::block(Task& self) {
+  // Where rescheduling is forbidden `switch_or_stay` stops it, as in `yield_masked`.
+  Cpu& cpu = here();
+  const Instant floor = cpu.floor_;
   const Instant now = M::now();
   charge(cpu, now);
   set_state(self, State::blocked);
@@ -149,7 +156,9 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
   self.parks_.add();
   cpu.voluntary_.add();
   const auto [next, until] = pick(cpu, now);
-  switch_or_stay(self, next, until, now);
+  if (until < floor) [[unlikely]]
+    return switch_or_stay(self, next, until, now);
+  switch_between(cpu, self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -308,15 +317,31 @@ void Scheduler<M, P, kOptions>::expire(Cpu& cpu, Instant now) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::arm_masked(Cpu& cpu, Timer& timer, Instant when) {
-  cpu.expire_ = &expire;
+  // The timer is not armed: only one that is before all others changes when the first is due.
+  if (when < cpu.expiry_) [[unlikely]]
+    return arm_first(cpu, timer, when);
   cpu.timers_.arm(timer, when);
-  cpu.expiry_ = cpu.timers_.next();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::arm_first(Cpu& cpu, Timer& timer, Instant when) {
+  cpu.expire_ = &expire;
+  const Instant reached = cpu.timers_.reached();
+  cpu.expiry_ = when < reached ? reached : when;
   if (cpu.expiry_ < cpu.armed_) arm(cpu, cpu.expiry_);
+  cpu.timers_.arm(timer, when);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
   const bool in_time = cpu.timers_.cancel(timer);
+  if (timer.when() <= cpu.expiry_) [[unlikely]]
+    return cancelled_first(cpu, in_time);
+  return in_time;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu, bool in_time) {
   cpu.expiry_ = cpu.timers_.next();
   return in_time;
 }
@@ -326,7 +351,9 @@ bool Scheduler<M, P, kOptions>::arm(Timer& timer, Instant when, Duration slack) 
   if (slack != Duration{}) when = coalesced(when, slack);
   const Irq irq = M::mask();
   Cpu& cpu = here();
-  const bool mine = !timer.armed() || cpu.timers_.holds(timer);
+  bool mine = true;
+  if (timer.armed()) [[unlikely]]
+    mine = cpu.timers_.holds(timer) && cancel_masked(cpu, timer);
   if (mine) arm_masked(cpu, timer, when);
   M::unmask(irq);
   return mine;
@@ -397,22 +424,33 @@ Waited Scheduler<M, P, kOptions>::sleep_until(Instant when) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant until,
-                                              bool deaf) const {
+Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant until) const {
+  if (irq_ != M::kUnmasked) [[unlikely]]
+    stop_masked();
+  // The common case in one piece: nobody has asked anything of the task before, and nobody does
+  // while it waits. Otherwise it begins again, which may be to look why it has ended.
   Task& task = self();
-  require_task();
-  wait.is_deaf = deaf;
-  // Whoever is more urgent is found by the switch.
-  here().due_ &= ~kPreemption;
-  // A wake that is not meant for this wait is kept for the `park` that it is meant for.
-  bool permit = task.permit_;
-  task.permit_ = false;
-  Woken reason;
-  while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
-  if (reason != Woken::by_wake && !wait.close()) reason = Woken::by_wake;
-  if (permit) [[unlikely]]
-    task.permit_ = true;
-  return reason;
+  if (until != never || task.permit_ || task.kill_requested()) [[unlikely]]
+    return park_again(wait, until, false);
+  block(task);
+  if (!wait.is_served()) [[unlikely]]
+    return park_again(wait, never, true);
+  return Woken::by_wake;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until, bool waked) {
+  require_unlocked(here());
+  Task& task = *here().current_;
+  Woken reason = task.take_reason();
+  if (reason == Woken::by_wake) {
+    // A wake that is not meant for this wait is kept for the `park` that it is meant for.
+    bool permit = waked || task.permit_;
+    task.permit_ = false;
+    while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
+    if (permit) task.permit_ = true;
+  }
+  return reason == Woken::by_wake || wait.close() ? reason : Woken::by_wake;
 }
 
 // ---- One task of this CPU -------------------------------------------------------------------
@@ -450,6 +488,12 @@ void Scheduler<M, P, kOptions>::begin_to_wait(Task& task, Instant now) {
   set_state(task, State::ready);
   task.runnable_.start(now);
   if constexpr (kOptions.latency) task.latency_.ready_since = now;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::dequeue(Cpu& cpu, Task& task, Leave why, Instant now) {
+  // The seldom ways out of the queue; the common one is in `block`.
+  require(cpu.policy_.dequeue(task, why, now), task);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -515,7 +559,7 @@ void Scheduler<M, P, kOptions>::settle_suspension(Cpu& cpu, Task& task) {
       const Instant now = M::now();
       charge(cpu, now);
       set_state(task, State::suspended);
-      require(cpu.policy_.dequeue(task, Leave::blocked, now), task);
+      dequeue(cpu, task, Leave::blocked, now);
       task.runnable_.stop(now);
       // It is neither current any more nor queued: as little to be put back as one that is.
       if (&task == cpu.current_) requeued(cpu);
@@ -618,7 +662,7 @@ bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attri
   const Instant now = M::now();
   if (state == State::ready) {
     charge(cpu, now);
-    require(cpu.policy_.dequeue(task, Leave::retuned, now), task);
+    dequeue(cpu, task, Leave::retuned, now);
   }
   const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
   if (state == State::ready) queue(cpu, task, Enter::retuned, now);
@@ -640,7 +684,7 @@ bool Scheduler<M, P, kOptions>::admit(Cpu& cpu, Task& task, const Attributes& at
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::leave_for_good(Cpu& cpu, Task& task, Instant now) {
   set_state(task, State::finished);
-  require(cpu.policy_.dequeue(task, Leave::exited, now), task);
+  dequeue(cpu, task, Leave::exited, now);
   if constexpr (Detaches<P>) cpu.policy_.detach(detached(static_cast<P::Entity&>(task)));
   task.runnable_.stop(now);
 }
@@ -688,6 +732,18 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
     }
   }
   cpu.wakes_.add();
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_switch) {
+  Cpu& cpu = here();
+  if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
+      [[unlikely]] {
+    return request_masked(present(task), request::wake, may_switch);
+  }
+  cpu.wakes_.add();
+  make_ready(cpu, task, Enter::woken, M::now());
+  honour(cpu, may_switch);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1080,6 +1136,12 @@ void Scheduler<M, P, kOptions>::stop_locked(const Cpu& cpu) {
   stop(cpu.locked_ >= kInInterrupt ? "yield, park or exit in an interrupt"
                                    : "yield, park or exit while a guard forbids rescheduling",
        *cpu.current_);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::stop_masked() {
+  require_unlocked(here());  // the better diagnosis in an interrupt, which is masked too
+  stop("waiting with interrupts masked", *here().current_);
 }
 
 // ---- Statistics -----------------------------------------------------------------------------

@@ -122,9 +122,9 @@ class Wait {
     return reinterpret_cast<const void*>(outcome_.load(std::memory_order_relaxed));
   }
 
-  Bond* bonds = nullptr;  // the task's, while it waits
-  bool is_deaf = false;   // neither kill nor cancel ends it
-  void* owned = nullptr;  // what it waits for, if that has an owner (sched/sync/owned.h)
+  Bond* bonds;           // the task's, while it waits
+  bool is_deaf = false;  // neither kill nor cancel ends it
+  void* owned;           // what it waits for, of one that waits for an owner (sched/sync/owned.h)
   // Called masked, on the CPU that owns the task: when the wait has ended and was not served,
   // before the task runs; and when the claim of the task has changed. Null: never mind.
   void (*gave_up)(Wait& self) = nullptr;
@@ -187,8 +187,8 @@ template <typename S>
 class Waiting : public internal::Wait {
  public:
   explicit Waiting(typename S::Masked& masked) : task(masked.self()) {
-    masked.begin_wait(*this);
     if constexpr (Ranks<typename S::Policy>) claim_changed = &reorder;
+    masked.begin_wait(*this);
   }
   ~Waiting() { S::Masked::end_wait(task, *this); }
 
@@ -218,7 +218,8 @@ class Waiting : public internal::Wait {
 template <typename S>
 class Waiter : public TreeLink<Waiter<S>> {
  public:
-  explicit Waiter(Waiting<S>& waiting) : waiting_(waiting), next_(waiting.first_) {
+  explicit Waiter(Waiting<S>& waiting)
+      : TreeLink<Waiter>(Unlinked{}), waiting_(waiting), next_(waiting.first_) {
     waiting.first_ = this;
     if constexpr (Inherits<typename S::Policy>) claim_ = S::claim(task());
   }
@@ -266,18 +267,16 @@ class WaitTree {
   void insert(Waiter<S>& waiter) {
     waiter.home_ = this;
     waiter.is_in_ = true;
-    check(tree_.insert(waiter), waiter);
-    if constexpr (AddsClaims<P>) {
-      sum_ = tree_.next(*tree_.first()) == nullptr ? waiter.claim_ : P::join(sum_, waiter.claim_);
+    if (tree_.insert_only(waiter)) [[likely]] {
+      if constexpr (AddsClaims<P>) sum_ = waiter.claim_;
+    } else {
+      insert_among(waiter);
     }
   }
 
   /// Nothing if it is not in any more.
   void remove(Waiter<S>& waiter) {
-    if (!waiter.is_in_) return;
-    waiter.is_in_ = false;
-    if (!tree_.remove_only(waiter)) check(tree_.remove(waiter), waiter);
-    if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
+    if (waiter.is_in_) take_out(waiter);
   }
 
   /// The task claims this from now on. Nothing if the waiter is not in any more.
@@ -304,8 +303,7 @@ class WaitTree {
   template <typename F>
   Task* serve(F hand_over) {
     while (Waiter<S>* const waiter = first()) {
-      remove(*waiter);
-      if (Task* const task = serve_removed(*waiter, hand_over)) return task;
+      if (Task* const task = serve(*waiter, hand_over)) return task;
     }
     return nullptr;
   }
@@ -313,8 +311,13 @@ class WaitTree {
   /// The same for one that is in it: whoever chooses goes through it by `first` and `next`.
   template <typename F>
   Task* serve(Waiter<S>& waiter, F hand_over) {
-    remove(waiter);
-    return serve_removed(waiter, hand_over);
+    take_out(waiter);
+    Task& task = waiter.task();
+    if (!waiter.waiting_.begin_to_serve()) [[unlikely]]
+      return nullptr;
+    hand_over(waiter);
+    waiter.waiting_.serve(&waiter);
+    return &task;
   }
 
  private:
@@ -331,13 +334,19 @@ class WaitTree {
   };
   struct NoSum {};
 
-  template <typename F>
-  Task* serve_removed(Waiter<S>& waiter, F& hand_over) {
-    Task& task = waiter.task();
-    if (!waiter.waiting_.begin_to_serve()) return nullptr;
-    hand_over(waiter);
-    waiter.waiting_.serve(&waiter);
-    return &task;
+  void take_out(Waiter<S>& waiter) {
+    waiter.is_in_ = false;
+    if (!tree_.remove_only(waiter)) [[unlikely]]
+      remove_from_among(waiter);
+  }
+
+  [[gnu::noinline]] void insert_among(Waiter<S>& waiter) {
+    check(tree_.insert(waiter), waiter);
+    if constexpr (AddsClaims<P>) sum_ = P::join(sum_, waiter.claim_);
+  }
+  [[gnu::noinline]] void remove_from_among(Waiter<S>& waiter) {
+    check(tree_.remove(waiter), waiter);
+    if constexpr (AddsClaims<P>) sum_ = P::without(sum_, waiter.claim_);
   }
 
   static void check(Links links, const Waiter<S>& waiter) {
@@ -361,10 +370,18 @@ class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
   /// Parks until the call of `waiter` ends; not locked. Afterwards the waiter is in no queue; if
   /// the call was not served, `gave_up()` has been called, locked, just after it left.
   template <typename F>
-  Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until, F gave_up) {
+  [[gnu::always_inline]] Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until,
+                                     F gave_up) {
     const Woken reason = masked.park(waiter.waiting_, until);
     if (reason == Woken::by_wake) [[likely]]
       return Waited::done;
+    leave(waiter, gave_up);
+    return waited(reason);
+  }
+
+ private:
+  template <typename F>
+  [[gnu::noinline, clang::minsize]] void leave(Waiter<S>& waiter, F gave_up) {
     lock();
     // Not if a server has found it closed and taken it out.
     if (waiter.is_in()) {
@@ -372,10 +389,8 @@ class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
       gave_up();
     }
     unlock();
-    return waited(reason);
   }
 
- private:
   TicketLock lock_;
 };
 

@@ -159,7 +159,7 @@ class BasicFixedPriority {
     return links;
   }
 
-  Links dequeue(Entity& entity, Leave why, Instant) {
+  [[gnu::always_inline]] Links dequeue(Entity& entity, Leave why, Instant) {
     // Who parks or exits is current, and then nothing is left over from before.
     if (why != Leave::blocked && why != Leave::exited) forget_turn(entity);
     const Links links = leave(entity);
@@ -222,6 +222,7 @@ class BasicFixedPriority {
     if (entered.level() < current.level()) return never;
     Level& level = levels_[current.level()];
     if (&level.queue.front() != &current) return now;  // one that inherits came before it
+    if (level.saved == 0) return never;
     const Instant end{now.ticks + level.slice().ticks};
     end_ = std::min(end_, end);
     return end;
@@ -266,12 +267,12 @@ class BasicFixedPriority {
         turn_ = forever;
       }
     } else if (&level == top_) {
-      update_turn();
+      turn_ = level.slice();
     }
     return Links::intact;
   }
 
-  Links leave(Entity& entity) {
+  [[gnu::always_inline]] Links leave(Entity& entity) {
     Level& level = levels_[entity.level()];
     const bool last = Queue::is_alone(entity);
     const Links links = last ? level.queue.remove_last(entity) : level.queue.remove(entity);

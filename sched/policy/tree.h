@@ -47,14 +47,22 @@ class TreeLink {
   uint8_t height_ = 0;
 };
 
+/// For an entity that lives for one stay in a tree: its link begins with anything.
+struct Unlinked {};
+
 template <typename Tag>
 class TreeLink<Tag, void> {
+ public:
+  constexpr TreeLink() : parent_(nullptr), child_{}, height_(0) {}
+  explicit TreeLink(Unlinked) {}
+
+ private:
   template <typename, typename, typename>
   friend class Tree;
 
-  TreeLink* parent_ = nullptr;
-  TreeLink* child_[2] = {};
-  uint8_t height_ = 0;
+  TreeLink* parent_;
+  TreeLink* child_[2];
+  uint8_t height_;
 };
 
 /// A tree of entities that inherit `TreeLink<Tag>`, or `TreeLink<Tag, Order::Least>`. Owns nothing;
@@ -76,13 +84,14 @@ class Tree {
  public:
   using Link = TreeLink<Tag, Least>;
 
-  bool empty() const { return root_ == nullptr; }
+  bool empty() const { return first_ == nullptr; }
 
   /// The first in order; null when it is empty.
   Entity* first() const { return entity_of(first_); }
 
   /// The one after `entity`, which is in the tree; null if that is the last.
   Entity* next(const Entity& entity) const {
+    if (root_ == nullptr) return nullptr;  // alone
     const Link* link = &static_cast<const Link&>(entity);
     if (link->child_[1] != nullptr) return entity_of(leftmost(link->child_[1]));
     while (link->parent_ != nullptr && link == link->parent_->child_[1]) link = link->parent_;
@@ -91,6 +100,10 @@ class Tree {
 
   /// Adds `entity`, which is in no tree, behind those that are not after it.
   Links insert(Entity& entity) {
+    if constexpr (!kAugmented) {
+      if (insert_only(entity)) return Links::intact;
+      if (root_ == nullptr) plant(*first_);
+    }
     Link& link = entity;
     Link* parent = nullptr;
     Link* at = root_;
@@ -118,8 +131,22 @@ class Tree {
     return Links::intact;
   }
 
+  /// The same, if the tree is empty. False otherwise: nothing has changed.
+  bool insert_only(Entity& entity)
+    requires(!kAugmented)
+  {
+    if (first_ != nullptr) return false;
+    first_ = &static_cast<Link&>(entity);
+    return true;
+  }
+
   /// Takes `entity` out, which is in this tree.
   Links remove(Entity& entity) {
+    if constexpr (!kAugmented) {
+      if (remove_only(entity)) return Links::intact;
+      if (root_ == nullptr) [[unlikely]]
+        return Links::corrupt;
+    }
     Link& link = entity;
     Link*& downward = link.parent_ == nullptr ? root_ : link.parent_->child_[is_right(link)];
     if (downward != &link || !is_parent(link, link.child_[0]) || !is_parent(link, link.child_[1]))
@@ -149,14 +176,17 @@ class Tree {
     downward = heir;
     if (heir != nullptr) heir->parent_ = link.parent_;
     rebalance(from, heir);
+    if constexpr (!kAugmented) {
+      if (root_->child_[0] == nullptr && root_->child_[1] == nullptr) root_ = nullptr;
+    }
     return Links::intact;
   }
 
   /// The same, if `entity` is the only one. False otherwise: nothing has changed.
-  bool remove_only(Entity& entity) {
-    Link& link = entity;
-    if (root_ != &link || link.child_[0] != nullptr || link.child_[1] != nullptr) return false;
-    root_ = nullptr;
+  bool remove_only(Entity& entity)
+    requires(!kAugmented)
+  {
+    if (root_ != nullptr || first_ != &static_cast<Link&>(entity)) return false;
     first_ = nullptr;
     return true;
   }
@@ -219,6 +249,13 @@ class Tree {
     return link;
   }
 
+  // The only one becomes a tree.
+  void plant(Link& link) {
+    link.parent_ = link.child_[0] = link.child_[1] = nullptr;
+    link.height_ = 1;
+    root_ = &link;
+  }
+
   // Brings up to date what `link` knows of its subtree. Whether that changed anything.
   static bool update(Link& link) {
     const int left = height(link.child_[0]);
@@ -270,6 +307,8 @@ class Tree {
     }
   }
 
+  // Null also while there is only one entity, of which then nothing is looked at; unless the order
+  // wants the least of each subtree.
   Link* root_ = nullptr;
   Link* first_ = nullptr;
 };

@@ -129,7 +129,8 @@ class Owned : public Bond {
       waiters_.insert(waiter);
       settle(owner);
       graph.release();
-      const Woken reason = masked.park(waiting, until, deaf);
+      masked.forget_preemption();
+      const Woken reason = masked.park(waiting, until);
       graph.acquire();  // until whoever follows a chain to here has gone
       if (reason == Woken::by_wake) {
         result = is_abandoned() ? Locked::owner_died : Locked::done;

@@ -90,17 +90,18 @@ class Semaphore {
   static constexpr int32_t kMarked = -1;  // no permit, and somebody waits
 
   [[gnu::noinline]] Waited wait(Instant until) {
-    typename S::Masked masked;
-    masked.require_task();
+    typename S::MaskedTask masked;
     waiters_.lock();
     // The last look. Under the lock the word is marked if and only if somebody waits.
-    for (int32_t word = word_.load(std::memory_order_relaxed); word != kMarked;) {
-      if (word_.compare_exchange_weak(word, word == 0 ? kMarked : word - 1,
-                                      std::memory_order_acquire, std::memory_order_relaxed)) {
-        if (word == 0) break;
-        waiters_.unlock();
-        return Waited::done;
-      }
+    static_assert(kMarked == 0 - 1);
+    int32_t word = word_.load(std::memory_order_relaxed);
+    while (word != kMarked &&
+           !word_.compare_exchange_weak(word, word - 1, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+    }
+    if (word > 0) [[unlikely]] {
+      waiters_.unlock();
+      return Waited::done;
     }
     Waiting<S> waiting(masked);
     Waiter<S> waiter(waiting);

@@ -203,7 +203,8 @@ TEST(Token, OfADeafWaitIsOnlyWhatItWaitsFor) {
                                Waiter<S> waiter(waiting);
                                queue.insert(waiter);
                                queue.unlock();
-                               EXPECT_EQ(masked.park(waiting, never, true), Woken::by_wake);
+                               waiting.is_deaf = true;
+                               EXPECT_EQ(masked.park(waiting, never), Woken::by_wake);
                                EXPECT_TRUE(waiting.is_served());
                                EXPECT_EQ(S::now(), at(400));
                              }

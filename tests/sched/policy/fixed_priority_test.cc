@@ -100,6 +100,7 @@ struct Lines {
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
     if (lines[ours].front() != current) return now;  // one that inherits came before it
+    if (!slice.contains(ours)) return never;
     const Instant by = end_of_slice(ours, now);
     end = std::min(end, by);
     return by;
@@ -437,6 +438,7 @@ struct Jobs {
     for (const Job& job : jobs) {  // one that inherits came before it
       if (job.counts_as() == ours && job.since < find(current)->since) return now;
     }
+    if (!slice.contains(ours)) return never;
     const Instant by = end_of_slice(ours, now);
     end = std::min(end, by);
     return by;
