@@ -469,7 +469,8 @@ class Scheduler : private Mechanism {
   [[noreturn]] static void exit(uint64_t value = 0);
 
   /// Waits until the task of this life has ended, and is off its stack. Its exit value; also later,
-  /// until the task is spawned anew. Any number of tasks may wait for one. (Nobody needs to:
+  /// until the task is spawned anew. Any number of tasks may wait for one, and go on once the sink
+  /// has had it; who comes after the end may be told before the sink is done. (Nobody needs to:
   /// a task is its kernel's again whether or not it was joined.)
   static std::expected<uint64_t, JoinError> join(Life life, Instant until = never);
   static std::expected<uint64_t, JoinError> join(Task& task, Instant until = never) {
