@@ -67,7 +67,8 @@ concept Machine =
     // as well: for a function that is not inlined and asks before any switch.
     //
     // now(): this CPU's clock. Above zero, never goes back on one CPU; may be read a few cycles
-    // early or late (it is not a barrier). Skew between CPUs is stated by each machine.
+    // early or late (it is not a barrier). Skew between CPUs is stated by each machine. Of a clock
+    // that may go back hal/steady_clock.h makes one that does not.
     requires {
       { M::now() } -> std::same_as<Instant>;
     } &&

@@ -142,12 +142,12 @@ class Scheduler : private Mechanism {
     /// Wakes, kills and retunes of tasks that were not alive, and retunes by mail that were
     /// refused.
     uint64_t stale = 0;
-    uint64_t departures = 0;  ///< tasks that have gone from here to another CPU
-    uint64_t arrivals = 0;    ///< those that have come from another one
-    uint64_t kicks = 0;       ///< interrupts sent to other CPUs because of mail
-    uint64_t spared = 0;      ///< mail to CPUs that were awake and looked for it: no interrupt
-    uint64_t unhoused =
-        0;  ///< tasks that were sent from here as no CPU was left that they might use
+    uint64_t clock_steps_back = 0;  ///< where the machine looks: hal/steady_clock.h
+    uint64_t departures = 0;        ///< tasks that have gone from here to another CPU
+    uint64_t arrivals = 0;          ///< those that have come from another one
+    uint64_t kicks = 0;             ///< interrupts sent to other CPUs because of mail
+    uint64_t spared = 0;     ///< mail to CPUs that were awake and looked for it: no interrupt
+    uint64_t unhoused = 0;   ///< tasks that were sent from here: no CPU was left that they may use
     uint64_t misplaced = 0;  ///< CPUs named by the policy's `place` that were not allowed
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
   };
@@ -469,7 +469,8 @@ class Scheduler : private Mechanism {
   [[noreturn]] static void exit(uint64_t value = 0);
 
   /// Waits until the task of this life has ended, and is off its stack. Its exit value; also later,
-  /// until the task is spawned anew. Any number of tasks may wait for one. (Nobody needs to:
+  /// until the task is spawned anew. Any number of tasks may wait for one, and go on once the sink
+  /// has had it; who comes after the end may be told before the sink is done. (Nobody needs to:
   /// a task is its kernel's again whether or not it was joined.)
   static std::expected<uint64_t, JoinError> join(Life life, Instant until = never);
   static std::expected<uint64_t, JoinError> join(Task& task, Instant until = never) {

@@ -460,7 +460,16 @@ Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until,
     // A wake that is not meant for this wait is kept for the `park` that it is meant for.
     bool permit = waked || task.permit_;
     task.permit_ = false;
-    while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
+    do {
+      if (waked && wait.claim_changed != nullptr) {
+        // Made ready, it may have got a later deadline: so it is no longer where it was in line.
+        wait.claim_changed(wait);
+        here().due_ &= ~kPreemption;
+      }
+      reason = park_timed(task, until);
+      waked = reason == Woken::by_wake && !wait.is_served();
+      permit |= waked;
+    } while (waked);
     if (permit) task.permit_ = true;
   }
   return reason == Woken::by_wake || wait.close() ? reason : Woken::by_wake;
@@ -752,7 +761,9 @@ void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_swit
   Cpu& cpu = here();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
-    return request_masked(present(task), request::wake, may_switch);
+    request_masked(present(task), request::wake, may_switch);
+    // Not even if that was mail is what changed here let lie.
+    return honour(here(), may_switch);
   }
   cpu.wakes_.add();
   make_ready(cpu, task, Enter::woken, M::now());
@@ -1249,6 +1260,10 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
   const Duration idle = cpu.idle_.run_.read(now);
   const uint64_t overtakes = cpu.overtakes_.read();
   const uint64_t preemptions = cpu.preemptions_.read() + overtakes;
+  uint64_t clock_steps_back = 0;
+  if constexpr (requires { cpu.steps_back; }) {
+    clock_steps_back = cpu.steps_back.load(std::memory_order_relaxed);
+  }
   return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
           .idle = idle,
           .voluntary = cpu.voluntary_.read(),
@@ -1256,6 +1271,7 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
           .preemptions = preemptions,
           .wakes = cpu.wakes_.read() + overtakes,
           .stale = cpu.stale_.read(),
+          .clock_steps_back = clock_steps_back,
           .departures = cpu.departures_.read(),
           .arrivals = cpu.arrivals_.read(),
           .kicks = cpu.kicks_.read(),

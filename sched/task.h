@@ -217,6 +217,11 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   template <typename>
   friend class sync_internal::Owned;
 
+  // Whatever an entity's members are called.
+  using TaskBits::has, TaskBits::mark_, TaskBits::permit_, TaskBits::set, TaskBits::state_,
+      TaskBits::traits_, TaskBits::unborn_;
+  using TaskBits::kBound, TaskBits::kInherits, TaskBits::kTimed;
+
   // For the machine's switch.
   static constexpr size_t context_offset() {
 #pragma clang diagnostic push

@@ -16,10 +16,12 @@
 // - CPUs: one runs at a time; which one, where several could, is drawn from the seed. Besides at
 //   `spend` and `wait`, another CPU may come in between at every machine call (`.interleave`).
 //   Between two machine calls guest code is one indivisible step: call `spend({})` where a test
-//   wants another point. The same seed gives the same run, on every host.
+//   wants another point. The same seed gives the same run, on every host. With an explorer
+//   (`hal/sim/explorer.h`) each atomic operation is a step, and a test sees every run.
 // - Stacks and the switch are real: the switch is the bare-metal one of this host's architecture.
-// - Memory order is not simulated. Under ThreadSanitizer, though, virtual CPUs can be taken for
-//   threads (`.find_races`): accesses that only the simulation orders are then data races.
+// - Memory order is not simulated. With an explorer, and under ThreadSanitizer, where virtual CPUs
+//   can be taken for threads (`.find_races`), accesses that only the simulation orders are data
+//   races, though.
 //
 // The world is also the checker of the contract in `hal/hal.h`: a call that breaks it ends the run
 // as `End::misuse`, naming the rule. A guest that hangs ends as `quiet`, `until` or `steps`; only
@@ -63,7 +65,8 @@ struct Options {
   CpuNumber cpus = 1;
   /// Decides whatever is left open. A test that fails prints it.
   uint64_t seed = 1;
-  /// Decides instead of the seed, so that a test sees every schedule: `hal/sim/explorer.h`.
+  /// Decides instead of the seed, so that a test sees every schedule: `hal/sim/explorer.h`. With it
+  /// nothing below takes time, `kick_latency` included, and `wait` by default `returns_masked`.
   Explorer* explorer = nullptr;
   /// One machine call in so many, drawn by the seed, lets another CPU in that could run at the
   /// same instant; 0: only `spend` and `wait` do.

@@ -160,8 +160,7 @@ class BasicFixedPriority {
   }
 
   [[gnu::always_inline]] Links dequeue(Entity& entity, Leave why, Instant) {
-    // Who parks or exits is current, and then nothing is left over from before.
-    if (why != Leave::blocked && why != Leave::exited) forget_turn(entity);
+    forget_turn(entity);
     const Links links = leave(entity);
     if constexpr (kHasThresholds) {
       if (why != Leave::inherited) entity.place_ = entity.home_;
@@ -264,7 +263,8 @@ class BasicFixedPriority {
   // It leaves before its turn goes on: what was left of its slice is nobody's.
   void forget_turn(const Entity& entity) {
     Level& level = levels_[entity.level()];
-    if (&level.queue.front() == &entity) level.left = {};
+    if (level.left != Duration{} && &level.queue.front() == &entity) [[unlikely]]
+      level.left = {};
   }
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {

@@ -41,9 +41,10 @@ class RoundRobin {
 
   Links enqueue(Entity& entity, Enter, Instant) { return ring_.push_back(entity); }
 
-  Links dequeue(Entity& entity, Leave why, Instant) {
-    // Who parks or exits is current, and then nothing is left over from before.
-    if (why != Leave::blocked && why != Leave::exited && &entity == &ring_.front()) left_ = {};
+  Links dequeue(Entity& entity, Leave, Instant) {
+    // What was left of its slice is nobody's.
+    if (left_ != Duration{} && &entity == &ring_.front()) [[unlikely]]
+      left_ = {};
     return ring_.remove(entity);
   }
 

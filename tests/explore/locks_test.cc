@@ -1,7 +1,9 @@
 // What tasks wait for by primitives, across CPUs: a mutex that is handed over, with what its owner
 // inherits; a semaphore; and the ends of such waits that are no service.
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "sched/policy/fixed_priority.h"
@@ -152,6 +154,34 @@ EXPLORE(ASemaphoreIsGivenAtTheTimeout, .preemptions = 2) {
   if (!kernel.run()) return;
   EXPECT_TRUE(end == Waited::done || end == Waited::timed_out);
   EXPECT_EQ(semaphore.permits(), end == Waited::done ? 0 : 1);
+}
+
+// Too much for every schedule: three CPUs, and everything at once.
+EXPLORE(AStorm, .walks = 200) {
+  K kernel(explorer, 3);
+  Mutex<S> mutex;
+  Semaphore<S> semaphore;
+  int entered = 0;
+  std::vector<K::Thread*> tasks;
+  for (uint16_t i = 0; i < 6; ++i) {
+    tasks.push_back(&kernel.task(i % 3, "task",
+                                 [&, i] {
+                                   for (size_t n = 0; n < 2; ++n) {
+                                     lock(mutex);
+                                     ++entered;
+                                     unlock(mutex);
+                                     EXPECT_TRUE(semaphore.give());
+                                     S::wake(*tasks[(i + n) % 6]);
+                                     S::park_until(S::now() + ticks(50));
+                                     EXPECT_EQ(semaphore.take(), Waited::done);
+                                   }
+                                 },
+                                 {.priority = static_cast<uint16_t>(i % 4)}));
+  }
+  if (!kernel.run()) return;
+  EXPECT_EQ(entered, 12);
+  EXPECT_EQ(semaphore.permits(), 0);
+  EXPECT_EQ(mutex.owner(), nullptr);
 }
 
 }  // namespace

@@ -107,6 +107,26 @@ EXPLORE(RequestsTravelTogetherOrOneAfterTheOther) {
   EXPECT_TRUE(item.is_private_to(Postable::privately(kOwner)));
 }
 
+// A request that is there already: what its second poster stored travels with it, too.
+EXPLORE(ARequestThatIsThereAlreadyIsWrittenAgain) {
+  Item item;
+  int stored = 0;
+  // Orders nothing: it only says what has been.
+  std::atomic<bool> was_posted = false;
+  ASSERT_TRUE(item.change(item.ownership(), item.ownership().with_owner(kOwner)));
+  on_each_cpu(explorer, {[&] { item.post(request::wake, 0); },
+                         [&] {
+                           stored = 7;
+                           item.post(request::wake, 0);
+                           was_posted.store(true, std::memory_order_relaxed);
+                         },
+                         [&] {
+                           const bool is_posted = was_posted.load(std::memory_order_relaxed);
+                           item.take(item.ownership().with_pending(request::none));
+                           if (is_posted) EXPECT_EQ(stored, 7);
+                         }});
+}
+
 // Two items in one mailbox, of which one is posted again while the line is gone through.
 EXPLORE(ALineIsGoneThroughWhileOneOfItIsPostedAgain) {
   Mailbox mailbox;
@@ -180,6 +200,23 @@ EXPLORE(OneOfTwoBeginsALife) {
     return;
   }
   EXPECT_EQ(begun, 1);
+}
+
+// A request that comes before the life does not keep it from beginning.
+EXPLORE(ALifeBeginsAndARequestComesTooEarly) {
+  Item item;
+  Ownership before;
+  bool begun = false;
+  if (!on_each_cpu(explorer, {[&] {
+                                const Ownership free = item.ownership();
+                                begun = free.is_free() && item.change(free, free.before_birth());
+                                item.be_born(kOwner, request::none);
+                              },
+                              [&] { before = item.post(request::wake, 0); }})) {
+    return;
+  }
+  EXPECT_TRUE(begun);
+  EXPECT_EQ(item.ownership().pending(), before.is_alive() ? request::wake : request::none);
 }
 
 // A dead task is handed back, and its next life begins.

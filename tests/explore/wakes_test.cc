@@ -101,7 +101,7 @@ EXPLORE(AnIdleCpuAndAWake) {
 }
 
 // Two messages to one CPU, each from another one.
-EXPLORE(AnIdleCpuAndTwoWakers, .preemptions = 2) {
+EXPLORE(AnIdleCpuAndTwoWakers, .preemptions = 1) {
   K kernel(explorer, 3);
   int stored[2] = {0, 0};
   K::Thread* sleepers[2];
@@ -199,6 +199,45 @@ EXPLORE(AWakeAndAKill) {
   kernel.run();
 }
 
+// The same, both by mail: the second may come while the first is taken.
+EXPLORE(AWakeAndAKillByMail, .preemptions = 1) {
+  K kernel(explorer, 3);
+  auto& task = kernel.early_task(0, "task", [&] {
+    while (S::park() != Woken::by_kill) continue;
+  });
+  kernel.task(1, "waker", [&] { S::wake(task); });
+  kernel.task(2, "killer", [&] { S::kill(task); });
+  kernel.run();
+}
+
+// Two messages to a CPU whose task does not give it up: both are taken, by interrupts alone.
+EXPLORE(ABusyCpuAndTwoWakes, .preemptions = 2) {
+  using K = Scenario<FixedPriority>;
+  using S = K::S;
+  K kernel(explorer);
+  std::atomic<int> woken = 0;
+  K::Thread* sleepers[2];
+  for (auto& sleeper : sleepers) {
+    sleeper = &kernel.early_task(0, "sleeper",
+                                 [&] {
+                                   EXPECT_EQ(S::park(), Woken::by_wake);
+                                   woken.fetch_add(1, std::memory_order_relaxed);
+                                 },
+                                 {.priority = 2});
+  }
+  kernel.task(0, "busy",
+              [&] {
+                while (woken.load(std::memory_order_relaxed) < 2) S::relax();
+              },
+              {.priority = 1});
+  kernel.task(1, "waker",
+              [&] {
+                for (auto* sleeper : sleepers) S::wake(*sleeper);
+              },
+              {.priority = 1});
+  kernel.run();
+}
+
 // It is on its way to its CPU, or there and has not run.
 EXPLORE(ABirthAndAKill, .preemptions = 2) {
   K kernel(explorer);
@@ -208,6 +247,18 @@ EXPLORE(ABirthAndAKill, .preemptions = 2) {
     stored = 7;
     kernel.spawn_on(1, task);
     S::kill(task);
+  });
+  kernel.run();
+}
+
+// Its new CPU owns it, but has not taken it over yet: what is asked for there waits, too.
+EXPLORE(ABirthAndAWakeOnItsCpu, .preemptions = 2) {
+  K kernel(explorer);
+  auto& task = kernel.unborn_task("task", [] { EXPECT_EQ(S::park(), Woken::by_wake); });
+  kernel.task(0, "parent", [&] { kernel.spawn_on(1, task); });
+  kernel.task(1, "waker", [&] {
+    while (!task.ownership(std::memory_order_acquire).is_alive()) S::relax();
+    S::wake(task);
   });
   kernel.run();
 }

@@ -1,4 +1,5 @@
 // Faults that other kernels have had, by name: each of these tests would find one of them here.
+// More of this suite are beside the primitives (tests/sched/sync) and policies that they are about.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,0 +1,80 @@
+"""The mistakes: name, what it is, where, how it is made, and the explored tests of which one must find it.
+
+`edit` is a program for `sed -Ez`, which sees the file as one line: `\\s+` also matches where a line ends. An edit that
+changes nothing is an error. In the order of docs of the protocol: word, mailbox, drain, lives, guards, waits, locks.
+"""
+
+_MAILBOX = "sched:mailbox.h"
+_SCHEDULER = "sched:scheduler_impl.h"
+_WAIT = "sched:wait.h"
+_TICKET_LOCK = "sched/policy:ticket_lock.h"
+_SLOT = "sched:attribute_slot.h"
+_OWNED = "sched/sync:owned.h"
+
+_POST = r"word_\.compare_exchange_weak\(word, word \| requests, std::memory_order_acq_rel,\s+std::memory_order_relaxed\)"
+
+MUTANTS = [
+    # The word.
+    ("post_stores", _MAILBOX, "s/%s/(word_.store(word | requests, std::memory_order_release), true)/" % _POST, ["pieces"]),
+    ("post_is_relaxed", _MAILBOX, "s/%s/word_.compare_exchange_weak(word, word | requests, std::memory_order_relaxed)/" % _POST, ["pieces"]),
+    ("post_skips_what_is_set", _MAILBOX, r"s/(if \(before.generation\(\) != generation [^;]*;)/\1 if ((before.pending() \& requests) == requests) return before;/", ["pieces"]),
+    ("post_ignores_the_generation", _MAILBOX, r"s/before\.generation\(\) != generation \|\| //", ["wakes"]),
+    ("post_ignores_death", _MAILBOX, r"s/ \|\| !before\.is_alive\(\)\) return before/) return before/", ["pieces"]),
+    ("change_checks_then_stores", _MAILBOX, r"s/return word_\.compare_exchange_strong\(word, to\.word\(\), std::memory_order_acq_rel,\s+std::memory_order_relaxed\)/return word_.load(std::memory_order_acquire) == word \&\& (word_.store(to.word(), std::memory_order_release), true)/", ["pieces"]),
+    ("take_loads_then_stores", _MAILBOX, r"s/word_\.exchange\(to\.word\(\), std::memory_order_acq_rel\)/[\&] { const uint64_t was = word_.load(std::memory_order_acquire); word_.store(to.word(), std::memory_order_release); return was; }()/", ["pieces"]),
+    ("take_is_relaxed", _MAILBOX, r"s/word_\.exchange\(to\.word\(\), std::memory_order_acq_rel\)/word_.exchange(to.word(), std::memory_order_relaxed)/", ["pieces"]),
+    ("hand_back_is_relaxed", _MAILBOX, r"s/handed_back\(\)\.word\(\), std::memory_order_release/handed_back().word(), std::memory_order_relaxed/", ["pieces"]),
+    ("birth_is_relaxed", _MAILBOX, r"s/alive\.word\(\), std::memory_order_release/alive.word(), std::memory_order_relaxed/", ["pieces"]),
+    # The mailbox.
+    ("push_is_relaxed", _MAILBOX, r"s/std::memory_order_release, std::memory_order_relaxed\)\);/std::memory_order_relaxed, std::memory_order_relaxed));/", ["pieces"]),
+    ("push_stores", _MAILBOX, r"s/while \(!head_\.compare_exchange_weak\(head, reinterpret_cast<uintptr_t>\(&task\),\s+std::memory_order_release, std::memory_order_relaxed\)\);/while ((head_.store(reinterpret_cast<uintptr_t>(\&task), std::memory_order_release), false));/", ["pieces"]),
+    ("push_links_once", _MAILBOX, r"s/do \{(\s+if \(head == kClosed\) return Pushed::closed;\s+)(task\.next_ = [^;]*;)/\2 do {\1/", ["pieces"]),
+    ("push_ignores_closed", _MAILBOX, r"s/if \(head == kClosed\) return Pushed::closed;//", ["pieces"]),
+    ("push_never_kicks", _MAILBOX, r"s/\? Pushed::kick :/? Pushed::quiet :/", ["pieces"]),
+    ("push_kicks_by_an_earlier_look", _MAILBOX, r"s/(uintptr_t head = head_\.load\(std::memory_order_relaxed\);)(.*)return head == kEmpty \? Pushed::kick/\1 const bool was_empty = head == kEmpty;\2return was_empty ? Pushed::kick/", ["pieces"]),
+    ("take_all_loads_then_stores", _MAILBOX, r"s/(reinterpret_cast<Postable\*>\()head_\.exchange\(kEmpty, std::memory_order_acquire\)\);/\1head_.load(std::memory_order_acquire)); head_.store(kEmpty, std::memory_order_relaxed);/", ["pieces"]),
+    ("take_all_is_relaxed", _MAILBOX, r"s/head_\.exchange\(kEmpty, std::memory_order_acquire\)/head_.exchange(kEmpty, std::memory_order_relaxed)/", ["pieces"]),
+    # The drain, and whose a task is.
+    ("no_kick", _SCHEDULER, r"s/case Mailbox::Pushed::kick: return M::kick\(to\);/case Mailbox::Pushed::kick: return;/", ["wakes"]),
+    ("arrival_is_ignored", _SCHEDULER, r"s/return seen\.owner\(\) == cpu\.number && \(seen\.pending\(\) & request::arrive\) == 0;/return seen.owner() == cpu.number;/", ["wakes"]),
+    ("foreign_tasks_are_touched", _SCHEDULER, r"s/return seen\.owner\(\) == cpu\.number && /return /", ["wakes"]),
+    ("push_comes_before_the_owner", _SCHEDULER, r"s/task\.be_born\(to, request::arrive\);\s+send\(to, task\);/send(to, task); task.be_born(to, request::arrive);/", ["wakes"]),
+    ("no_kick_for_the_rest", _SCHEDULER, r"s/if \(!cpu\.reversing_\.empty\(\) \|\| !cpu\.inbox_\.empty\(\) \|\| !cpu\.mailbox_\.empty\(\)\) \{\s+M::kick\(cpu\.number\);/if (false) {/", ["wakes"]),
+    ("mail_is_dropped", _SCHEDULER, r"s/handle\(cpu, task, task\.take\(seen\.with_pending\(request::none\)\)\)/task.take(seen.with_pending(request::none)), handle(cpu, task, seen.pending())/", ["wakes"]),
+    ("idle_lets_interrupts_in", _SCHEDULER, r"s/M::wait\(\);/M::unmask(M::kUnmasked); M::mask(); M::wait();/", ["wakes"]),
+    # Lives.
+    ("a_running_task_loses_wakes", _SCHEDULER, r"s/task\.permit_ = true; return;/return;/", ["wakes"]),
+    ("retire_ignores_requests", _SCHEDULER, r"s/return task\.is_private_to\(cpu\.privately_mine_\) && task\.change/return task.change/", ["wakes"]),
+    ("retire_checks_then_takes", _SCHEDULER, r"s/(task\.is_private_to\(cpu\.privately_mine_\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
+    ("a_late_end_is_not_retired", _SCHEDULER, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
+    # The guard.
+    ("a_guard_ends_without_a_look", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),
+    ("a_guard_looks_before_it_ends", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/honour(cpu, may_switch); unlock(cpu);/", ["wakes"]),
+    # Waits.
+    ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
+    ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
+    ("service_is_relaxed", _WAIT, r"s/reinterpret_cast<uintptr_t>\(waiter\), std::memory_order_release/reinterpret_cast<uintptr_t>(waiter), std::memory_order_relaxed/", ["pieces"]),
+    ("a_service_is_looked_at_relaxed", _WAIT, r"s/outcome_\.load\(std::memory_order_acquire\) > kServing/outcome_.load(std::memory_order_relaxed) > kServing/", ["pieces"]),
+    # Locks.
+    ("tickets_are_loaded_and_stored", _TICKET_LOCK, r"s/next_\.fetch_add\(1, std::memory_order_relaxed\);/next_.load(std::memory_order_relaxed); next_.store(mine + 1, std::memory_order_relaxed);/", ["pieces"]),
+    ("a_ticket_is_waited_for_relaxed", _TICKET_LOCK, r"s/while \(serving_\.load\(std::memory_order_acquire\)/while (serving_.load(std::memory_order_relaxed)/", ["pieces"]),
+    ("a_ticket_is_tried_relaxed", _TICKET_LOCK, r"s/uint32_t mine = serving_\.load\(std::memory_order_acquire\)/uint32_t mine = serving_.load(std::memory_order_relaxed)/", ["pieces"]),
+    ("unlock_is_relaxed", _TICKET_LOCK, r"s/\+ 1, std::memory_order_release/+ 1, std::memory_order_relaxed/", ["pieces"]),
+    ("attributes_are_copied_unlocked", _SLOT, r"s/while \(busy_\.exchange\(true, std::memory_order_acquire\)\) \{\s+\}//", ["pieces"]),
+    ("attributes_are_locked_relaxed", _SLOT, r"s/busy_\.exchange\(true, std::memory_order_acquire\)/busy_.exchange(true, std::memory_order_relaxed)/", ["pieces"]),
+    ("attributes_are_unlocked_relaxed", _SLOT, r"s/busy_\.store\(false, std::memory_order_release\)/busy_.store(false, std::memory_order_relaxed)/", ["pieces"]),
+    ("a_mutex_is_taken_relaxed", _OWNED, r"s/address\(masked\.self\(\)\), std::memory_order_acquire/address(masked.self()), std::memory_order_relaxed/", ["locks"]),
+    ("a_mutex_is_freed_relaxed", _OWNED, r"s/mine, 0, std::memory_order_release/mine, 0, std::memory_order_relaxed/", ["locks"]),
+    ("a_mutex_is_freed_though_waited_for", _OWNED, r"s/if \(!word_\.compare_exchange_strong\(mine, 0, std::memory_order_release,\s+std::memory_order_relaxed\)\) \[\[unlikely\]\]/if (word_.exchange(0, std::memory_order_acq_rel) == 1)/", ["locks"]),
+    ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;//", ["locks"]),
+    ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
+    ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+Task/Graph\& graph = S::graph(); Task/", ["locks"]),
+]
+
+# A part for every run of the tests: the ones whose test is compiled fastest, one of each kind.
+FEW = [
+    "post_is_relaxed",
+    "push_stores",
+    "take_loads_then_stores",
+    "tickets_are_loaded_and_stored",
+]
