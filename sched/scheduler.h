@@ -785,6 +785,14 @@ class Scheduler : private Mechanism {
     }
   }
 
+  static void kick_self([[maybe_unused]] const Cpu& cpu) {
+    if constexpr (requires { M::kick_self(); }) {
+      M::kick_self();
+    } else {
+      M::kick(cpu.number);
+    }
+  }
+
   static Graph& graph() { return here().cpus_->graph_; }
 
   // The life that `task` is in, if it is alive.

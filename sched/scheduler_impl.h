@@ -286,7 +286,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour_due(Cpu& cpu, bool may_switch) {
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
   if (may_switch) return preempt();
-  M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
+  kick_self(cpu);  // the caller had interrupts masked: the moment it unmasks them
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -745,7 +745,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
       if (until <= now) {
         if (cpu.locked_ == 0) {
           if (irq == M::kUnmasked) return overtake(cpu, self, cpu.overtakes_, now);
-          M::kick(cpu.number);  // see `honour`
+          kick_self(cpu);  // see `honour`
         }
         cpu.due_ |= kPreemption;
       } else if (until < cpu.until_) {
@@ -874,10 +874,10 @@ void Scheduler<M, P, kOptions>::on_kick() {
   } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
-    return M::kick(cpu.number);
+    return kick_self(cpu);
   }
   if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
-    M::kick(cpu.number);
+    kick_self(cpu);
   }
 }
 
