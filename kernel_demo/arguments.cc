@@ -23,10 +23,8 @@ struct Choice {
 };
 
 constexpr Choice<Run> kRuns[] = {
-    {"tour", Run::tour},
-    {"threads", Run::threads},
-    {"shell", Run::shell},
-    {"selftest", Run::selftest},
+    {"tour", Run::tour}, {"threads", Run::threads},   {"shell", Run::shell},
+    {"smp", Run::smp},   {"selftest", Run::selftest},
 };
 
 constexpr Choice<PolicyName> kPolicies[] = {
@@ -70,7 +68,7 @@ struct Parameter {
 };
 
 constexpr Parameter kParameters[] = {
-    {{"run", "tour | threads | shell | selftest", "what to do; tour if not given"},
+    {{"run", "tour | threads | shell | smp | selftest", "what to do; tour if not given"},
      "asks for a run that there is not",
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<Run>>(kRuns), value, a.run);
@@ -80,6 +78,9 @@ constexpr Parameter kParameters[] = {
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<PolicyName>>(kPolicies), value, a.policy);
      }},
+    {{"cpus", "1 to 8", "how many CPUs smp and shell start; 1"},
+     "is not a number from 1 to 8",
+     [](std::string_view value, Arguments& a) { return set_number(value, 1, kMostCpus, a.cpus); }},
     {{"tasks", "1 to 20", "how many threads; 8"},
      "is not a number from 1 to 20",
      [](std::string_view value, Arguments& a) {
@@ -121,9 +122,13 @@ std::expected<Arguments, ArgumentError> parse_arguments(std::string_view text) {
   Arguments arguments;
   for (;;) {
     const std::string_view word = take_word(text);
-    if (word.empty()) return arguments;
+    if (word.empty()) break;
     if (const auto error = parse_word(word, arguments)) return std::unexpected(*error);
   }
+  if (arguments.cpus > 1 && arguments.run != Run::smp && arguments.run != Run::shell) {
+    return std::unexpected(ArgumentError{"cpus=", "is for run=smp and run=shell"});
+  }
+  return arguments;
 }
 
 std::span<const ArgumentHelp> argument_help() { return kHelp; }

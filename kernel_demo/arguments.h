@@ -14,7 +14,7 @@
 
 namespace demo {
 
-enum class Run : uint8_t { tour, threads, shell, selftest };
+enum class Run : uint8_t { tour, threads, shell, smp, selftest };
 
 enum class PolicyName : uint8_t {
   fifo,
@@ -36,6 +36,7 @@ enum class PolicyName : uint8_t {
 struct Arguments {
   Run run = Run::tour;
   PolicyName policy = PolicyName::round_robin;
+  unsigned cpus = 1;
   unsigned tasks = 8;
   unsigned seconds = 2;
   /// Of a task's turn, in microseconds. 0: as long as fits what runs.
@@ -46,6 +47,9 @@ struct Arguments {
 
 /// More would not fit into the demo's static memory.
 inline constexpr unsigned kMostTasks = 20;
+
+/// For more the kit has no stacks.
+inline constexpr unsigned kMostCpus = 8;
 
 /// A word that is not understood, and why, as a sentence's end: "is not ...".
 struct ArgumentError {

@@ -37,8 +37,8 @@ class Decisions {
   std::array<Decision, kKept> ring_{};
 };
 
-/// How many CPUs the demo starts.
-inline constexpr size_t kCpus = 1;
+/// How many CPUs there may be.
+inline constexpr size_t kCpus = 8;
 
 /// One ring a CPU.
 inline constinit std::array<Decisions, kCpus> decisions{};

@@ -49,7 +49,8 @@ constexpr const char* to_string(sched::State state) {
   return "unknown state";
 }
 
-/// Everything is static: there is one CPU, and a `Kernel` has it while it is the stage.
+/// Everything is static: a `Kernel` has the CPUs while it is the stage. Whatever it does for the
+/// current CPU is CPU 0's where nothing else is said.
 template <sched::Policy P>
 class Kernel {
  public:
@@ -60,8 +61,9 @@ class Kernel {
   using Traits = PolicyTraits<P>;
 
   /// Starts this scheduler from nothing, with one task, `main`, above all others. On a stack that
-  /// becomes the idle task's: at boot, or where `leave_stage` has led.
-  [[noreturn]] static void boot(hal::Entry main, void* argument = nullptr) {
+  /// becomes the idle task's: at boot, or where `leave_stage` has led. With more than one of `cpus`
+  /// only once, at boot; a CPU that does not start is named, and the rest do without it.
+  [[noreturn]] static void boot(hal::Entry main, void* argument = nullptr, unsigned cpus = 1) {
     Machine::mask();
     std::destroy_at(&all_);
     std::construct_at(&all_);
@@ -75,42 +77,45 @@ class Kernel {
     };
     set_stage(kStage);
     if constexpr (requires { Traits::join(cpu().policy()); }) Traits::join(cpu().policy());
-    S::start(all_.cpus, 0, sink);
-    prepare(milliseconds(kUsualSliceMs));
+    all_.cpus[0].hardware_ids = kit::hardware_ids();
+    start_this_cpu(0);
+    for (CpuNumber number = 1; number < cpus; ++number) start_cpu(number);
     if (!spawn("main", main, argument, Traits::attributes(kTopRank, hal::forever))) {
       kit::panic("the first task cannot be spawned", nullptr);
     }
     S::run();
   }
 
-  /// Sets the policy up for turns of this length, where they are the policy's to choose.
+  /// Sets this CPU's policy up for turns of this length, where they are the policy's to choose.
   static void prepare(Duration slice) {
     const Machine::Irq irq = Machine::mask();
-    Traits::prepare(cpu().policy(), slice);
+    Traits::prepare(S::here().policy(), slice);
     Machine::unmask(irq);
   }
 
   /// Spawns a task of the pool. Null stands for a pool that is empty.
   static std::expected<Task*, const char*> try_spawn(std::string_view name, hal::Entry entry,
                                                      void* argument, const Attributes& attributes) {
-    Slot* const slot = take_slot();
-    if (slot == nullptr) return std::unexpected("all tasks of the pool are in use");
-    const size_t size = std::min(name.size(), slot->name.size() - 1);
-    std::ranges::copy(name.substr(0, size), slot->name.begin());
-    slot->name[size] = '\0';
-    slot->task.set_name(slot->name.data());
-    const auto spawned = S::spawn(slot->task, stack(index_of(*slot)), entry, argument, attributes);
-    if (spawned) return &slot->task;
-    slot->used = false;
-    return std::unexpected(to_string(spawned.error()));
+    return launch(name, [&](Task& task, std::span<std::byte> stack) {
+      return S::spawn(task, stack, entry, argument, attributes);
+    });
+  }
+  static std::expected<Task*, const char*> try_spawn_on(CpuNumber cpu, std::string_view name,
+                                                        hal::Entry entry, void* argument,
+                                                        const Attributes& attributes) {
+    return launch(name, [&](Task& task, std::span<std::byte> stack) {
+      return S::spawn_on(cpu, task, stack, entry, argument, attributes);
+    });
   }
 
   /// The same where it cannot go wrong: panics if it does.
   static Task* spawn(std::string_view name, hal::Entry entry, void* argument,
                      const Attributes& attributes) {
-    const auto task = try_spawn(name, entry, argument, attributes);
-    if (!task) kit::panic(task.error(), S::current().name());
-    return *task;
+    return or_panic(try_spawn(name, entry, argument, attributes));
+  }
+  static Task* spawn_on(CpuNumber cpu, std::string_view name, hal::Entry entry, void* argument,
+                        const Attributes& attributes) {
+    return or_panic(try_spawn_on(cpu, name, entry, argument, attributes));
   }
 
   /// Parks the calling task until `count` tasks in all have reached the sink since the boot.
@@ -121,7 +126,7 @@ class Kernel {
   }
 
   /// How many tasks have reached the sink since the boot.
-  static uint64_t finished() { return all_.finished.load(std::memory_order_relaxed); }
+  static uint64_t finished() { return all_.finished; }
 
   /// `function` runs in the interrupt of every kick from here on; null: none does.
   static void at_kick(void (*function)()) { all_.at_kick = function; }
@@ -133,7 +138,7 @@ class Kernel {
   template <typename Visit>
   static void for_each_task(Visit visit) {
     for (Slot& slot : all_.slots) {
-      if (slot.used) visit(slot.task);
+      if (slot.used.load(std::memory_order_acquire)) visit(slot.task);
     }
   }
 
@@ -145,43 +150,89 @@ class Kernel {
     kit::panic("not a task of the pool", task.name());
   }
 
-  static typename S::Cpu& cpu() { return all_.cpus[0]; }
+  static typename S::Cpu& cpu(CpuNumber number = 0) { return all_.cpus[number]; }
+
+  /// The numbers of the CPUs that have started.
+  static std::span<const CpuNumber> cpus() {
+    return std::span(all_.started).first(all_.started_count);
+  }
 
  private:
   struct Slot {
     Task task{"nobody"};
     std::array<char, 16> name{};
-    bool used = false;
+    std::atomic<bool> used = false;
   };
 
   struct All {
     typename S::Cpu cpus[kCpus];
+    std::array<CpuNumber, kCpus> started{};
+    // Up to which of these is there to be read. The last to write is the CPU that starts.
+    std::atomic<size_t> started_count = 0;
     Slot slots[kStacks];
+    // Sequentially consistent, both: the sink adds and then looks for a waiter, the waiter says
+    // that it waits and then looks at the count.
     std::atomic<uint64_t> finished = 0;
-    Task* waiter = nullptr;
+    std::atomic<Task*> waiter = nullptr;
     Task* reader = nullptr;
     void (*at_kick)() = nullptr;
   };
 
   static size_t index_of(const Slot& slot) { return static_cast<size_t>(&slot - all_.slots); }
 
+  // On CPU 0. `prepare_cpu` takes from there what the CPUs have in common.
+  static void start_cpu(CpuNumber number) {
+    Machine::prepare_cpu(all_.cpus[number], all_.cpus[0]);
+    const bool runs = kit::start_cpu(number, [](CpuNumber self) {
+      start_this_cpu(self);
+      S::run();
+    });
+    if (!runs) return kit::print("CPU {} does not start; the others go on without it.\n", number);
+    while (cpus().back() != number) S::relax();
+  }
+
+  static void start_this_cpu(CpuNumber number) {
+    S::start(all_.cpus, number, sink);
+    prepare(milliseconds(kUsualSliceMs));
+    const size_t count = all_.started_count.load(std::memory_order_relaxed);
+    all_.started[count] = number;
+    all_.started_count.store(count + 1, std::memory_order_release);
+  }
+
   // The first free one: so a stack that was given back is the next one used.
   static Slot* take_slot() {
-    const Machine::Irq irq = Machine::mask();
-    Slot* const slot = std::ranges::find(all_.slots, false, &Slot::used);
-    const bool found = slot != std::end(all_.slots);
-    if (found) slot->used = true;
-    Machine::unmask(irq);
-    return found ? slot : nullptr;
+    for (Slot& slot : all_.slots) {
+      if (!slot.used.exchange(true, std::memory_order_acquire)) return &slot;
+    }
+    return nullptr;
+  }
+
+  template <typename Spawn>
+  static std::expected<Task*, const char*> launch(std::string_view name, Spawn spawn) {
+    Slot* const slot = take_slot();
+    if (slot == nullptr) return std::unexpected("all tasks of the pool are in use");
+    const size_t size = std::min(name.size(), slot->name.size() - 1);
+    std::ranges::copy(name.substr(0, size), slot->name.begin());
+    slot->name[size] = '\0';
+    slot->task.set_name(slot->name.data());
+    const auto spawned = spawn(slot->task, stack(index_of(*slot)));
+    if (spawned) return &slot->task;
+    slot->used.store(false, std::memory_order_release);
+    return std::unexpected(to_string(spawned.error()));
+  }
+
+  static Task* or_panic(std::expected<Task*, const char*> task) {
+    if (!task) kit::panic(task.error(), S::current().name());
+    return *task;
   }
 
   // If the task still used its stack, this would be its end.
   static void sink(Task& task) {
     const size_t index = stack_of(task);
     poison_stack(index);
-    all_.slots[index].used = false;
-    all_.finished.store(finished() + 1, std::memory_order_relaxed);
-    if (all_.waiter != nullptr) S::wake(*all_.waiter);
+    all_.slots[index].used.store(false, std::memory_order_release);
+    ++all_.finished;
+    if (Task* const waiter = all_.waiter; waiter != nullptr) S::wake(*waiter);
   }
 
   static bool interrupt(uintptr_t source) {
@@ -203,7 +254,9 @@ class Kernel {
   }
 
   static const char* name_of_context(const Machine::Context* context) {
-    if (context == &all_.cpus[0].idle().context()) return "idle";
+    for (const CpuNumber number : cpus()) {
+      if (context == &all_.cpus[number].idle().context()) return "idle";
+    }
     for (const Slot& slot : all_.slots) {
       if (context == &slot.task.context()) return slot.name.data();
     }

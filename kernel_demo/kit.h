@@ -4,9 +4,9 @@
 // dependency on `@baton//kernel_demo:kit`, which brings `_start` and the machine (hal/native.h),
 // and boots x86_64, aarch64 and riscv64 under QEMU (q35, virt and virt). When `kernel_main` begins:
 //
-// - It runs on CPU 0 of the image, the only one started, on a 32 KiB stack with a guard page below,
-//   with interrupts masked. On riscv64 `tp` still holds the hart id, which S-mode cannot read back,
-//   and `gp` is the trap entry's own.
+// - It runs on CPU 0 of the image, the others sleep until `start_cpu`, on a 32 KiB stack with a
+//   guard page below, with interrupts masked. On riscv64 `tp` still holds the hart id, which S-mode
+//   cannot read back, and `gp` is the trap entry's own.
 // - Paging is on, each address mapped to itself: text may only be executed, constants only be read,
 //   all other RAM never be executed, devices are uncached, and page zero is not there.
 // - Exceptions lead to a diagnosis, on a stack of their own, and to `finish(false)`; interrupts
@@ -27,7 +27,9 @@
 #include <string_view>
 #include <type_traits>
 
+#include "hal/hal.h"
 #include "hal/interrupt.h"
+#include "hal/native.h"
 #include "kernel_demo/kit/format.h"
 
 /// Defined by the kernel: where it begins. See the head of this page for what it finds.
@@ -90,6 +92,20 @@ extern void (*on_panic)();
 extern const char* (*name_of_guard)(uintptr_t address);
 /// The name of the task that runs on this CPU, or null. Asked when an exception has no other name.
 extern const char* (*name_of_task)();
+
+// ---- Further CPUs --------------------------------------------------------------------------
+
+/// How many the kit can start, the first included.
+inline constexpr size_t kMostCpus = 8;
+
+/// Starts CPU `number`, from 1 on: `entry(number)` begins there in the state that the head of this
+/// page describes, on a stack of its own of the same size, and must not return. On CPU 0, masked,
+/// after `Machine::start_cpu`; each number once. False: the firmware refuses, or the CPU has not
+/// come within two seconds, and will not come any more. That there is no such CPU is one reason.
+bool start_cpu(hal::CpuNumber number, void (*entry)(hal::CpuNumber number));
+
+/// What `Local::hardware_ids` of each CPU must be before the first kick: of `kMostCpus`.
+const hal::Native::HardwareId* hardware_ids();
 
 // ---- Memory --------------------------------------------------------------------------------
 

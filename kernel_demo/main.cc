@@ -6,6 +6,7 @@
 #include "kernel_demo/kit.h"
 #include "kernel_demo/selftest/selftest.h"
 #include "kernel_demo/shell/shell.h"
+#include "kernel_demo/smp/smp.h"
 #include "kernel_demo/stacks.h"
 #include "kernel_demo/stage.h"
 #include "kernel_demo/threads.h"
@@ -30,6 +31,7 @@ namespace {
     case Run::tour: run_tour();
     case Run::threads: run_threads(arguments);
     case Run::shell: run_shell(arguments);
+    case Run::smp: run_smp(arguments);
     case Run::selftest: run_selftest();
   }
 }

@@ -18,6 +18,7 @@ constinit const Stage* stage = nullptr;
 void print_decisions() {
   for (size_t cpu = 0; cpu < kCpus; ++cpu) {
     const Decisions& all = decisions[cpu];
+    if (all.made() == 0) continue;
     const size_t kept = std::min<size_t>(all.made(), Decisions::kKept);
     kit::print("last {} of {} scheduling decisions on CPU {}, the latest last:\n", kept, all.made(),
                cpu);

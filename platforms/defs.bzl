@@ -41,9 +41,11 @@ def qemu_run(
         args = [],
         memory = "128M",
         cpus = 1,
+        cpus_argument = "",
         icount = False,
         optimized = False,
         qemu_options = [],
+        one_cpu_options = [],
         **kwargs):
     """A kernel image that `bazel run` boots under QEMU, with the serial port on the terminal.
 
@@ -61,11 +63,16 @@ def qemu_run(
       platform: `x86_64`, `aarch64` or `riscv64`.
       args: the guest's arguments; those of the command line come after them.
       memory: how much the machine has, as QEMU's -m takes it.
-      cpus: how many CPUs it has.
+      cpus: how many CPUs it has. Several run at the same time, as far as the host has some, unless `icount`
+        says otherwise.
+      cpus_argument: the name of an argument of the guest's by which it says how many CPUs it wants: where
+        `name=4` is among the arguments, the machine has 4.
       icount: one guest instruction a nanosecond of virtual time: exactly repeatable, and only one host
         thread.
       optimized: build the image with -c opt, whatever the build's own mode.
       qemu_options: more options for QEMU.
+      one_cpu_options: more options for a machine of one CPU: some, like -icount, keep several from running at
+        the same time.
       **kwargs: visibility, tags, testonly, ...
     """
     qemu_run_rule(
@@ -75,9 +82,11 @@ def qemu_run(
         guest_args = args,
         memory = memory,
         cpus = cpus,
+        cpus_argument = cpus_argument,
         icount = icount,
         optimized = optimized,
         qemu_options = qemu_options,
+        one_cpu_options = one_cpu_options,
         launcher_flags = ["--mode=run"],
         **kwargs
     )

@@ -725,6 +725,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool tell_joiner(Cpu& cpu, internal::Joiner*& joiners,
                                                             uint64_t value, bool never_ran);
   [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
+  static bool unlink(Task& self, const Bond& bond);
   [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);
   static Woken park_timed(Task& self, Instant when);
   [[gnu::noinline, clang::minsize]] static Woken park_again(internal::Wait& wait, Instant until,

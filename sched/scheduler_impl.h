@@ -184,21 +184,30 @@ void Scheduler<M, P, kOptions>::exit(uint64_t value) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::abandon_bonds(Task& self) {
   while (Bond* const bond = self.bonds()) {
-    // Masked: in between it is nobody's, and who waits for it lends nothing.
-    self.set_bonds(bond->next);
-    bond->abandon(*bond);
-    honour(here(), true);
+    // Bound meanwhile: until somebody else has it, whoever waits for it lends.
     M::unmask(M::kUnmasked);
+    bond->abandon(*bond);
     M::mask();
+    unlink(self, *bond);
   }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::unlink(Task& self, const Bond& bond) {
+  Bond* at = self.bonds();
+  if (at == &bond) {
+    self.set_bonds(at->next);
+    return true;
+  }
+  while (at != nullptr && at->next != &bond) at = at->next;
+  if (at == nullptr) return false;
+  at->next = bond.next;
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::unbind_old(Task& self, Bond& bond) {
-  Bond* before = self.bonds();
-  while (before != nullptr && before->next != &bond) before = before->next;
-  if (before == nullptr) stop("unlock of what another task holds, or unbind of its bond", self);
-  before->next = bond.next;
+  if (!unlink(self, bond)) stop("unlock of what another task holds, or unbind of its bond", self);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

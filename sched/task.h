@@ -123,8 +123,8 @@ class TaskBits {
 }  // namespace internal
 
 /// Something that a task must not take with it when it ends: a mutex that it holds, or whatever a
-/// kernel wants to be told of. `abandon` is called by the ending task itself, masked, youngest
-/// first.
+/// kernel wants to be told of. `abandon` is called by the ending task itself, youngest first; it
+/// may do what a task may. The bond is the task's until that returns, or unbinds it.
 struct Bond {
   constexpr explicit Bond(void (*abandon)(Bond&)) : abandon(abandon) {}
   Bond(const Bond&) = delete;

@@ -104,7 +104,7 @@ struct Probe {
   template <typename Local>
   static void become(Local& other) {
     static constexpr uint64_t kAffinities[] = {0, 0};
-    other.affinities = kAffinities;
+    other.hardware_ids = kAffinities;
     asm volatile("msr tpidr_el1, %0" : : "r"(&other) : "memory");
   }
 

@@ -89,7 +89,7 @@ struct Probe {
   template <typename Local>
   static void become(Local& other) {
     static constexpr uintptr_t kHarts[] = {0, 0};
-    other.harts = kHarts;
+    other.hardware_ids = kHarts;
     asm volatile("mv tp, %0" : : "r"(&other) : "memory");
   }
 

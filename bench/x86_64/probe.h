@@ -91,7 +91,7 @@ struct Probe {
   template <typename Local>
   static void become(Local& other) {
     static constexpr uint32_t kApicIds[] = {0, 0};
-    other.apic_ids = kApicIds;
+    other.hardware_ids = kApicIds;
     const auto base = reinterpret_cast<uintptr_t>(&other);
     asm volatile("wrmsr"
                  :

@@ -46,9 +46,12 @@ class Machine {
   static constexpr size_t kSavedRegisters = 12;
 
  public:
+  /// The affinity fields of MPIDR_EL1.
+  using HardwareId = uint64_t;
+
   struct Local : LocalBase {
-    /// MPIDR of each CPU number, for kicks; the kernel sets it before it starts a second CPU.
-    const uint64_t* affinities = nullptr;
+    /// Of each CPU number, for kicks; the kernel sets it before a second CPU starts.
+    const HardwareId* hardware_ids = nullptr;
   };
 
   struct Context {
@@ -81,6 +84,30 @@ class Machine {
         : "memory");
     arm(never);
     asm volatile("msr cntv_ctl_el0, %0" : : "r"(uint64_t{1}));
+  }
+
+  /// Not part of `hal::Machine`: for a kernel of several CPUs. Readies the block of a CPU before
+  /// that starts, by that of one that has.
+  static void prepare_cpu(Local& local, const Local& started) {
+    local.hardware_ids = started.hardware_ids;
+  }
+
+  /// Not part of `hal::Machine`: has a CPU that is off begin at `entry`, a physical address, at
+  /// EL1, masked, without MMU and caches, with `argument` in X0 (PSCI, Arm DEN 0022,
+  /// CPU_ON, by HVC). False: the firmware refuses, because there is no such CPU or it is on.
+  static bool power_on(HardwareId id, uintptr_t entry, uintptr_t argument) {
+    constexpr uint64_t kCpuOn = 0xc400'0003;
+    register uint64_t x0 asm("x0") = kCpuOn;
+    register uint64_t x1 asm("x1") = id;
+    register uint64_t x2 asm("x2") = entry;
+    register uint64_t x3 asm("x3") = argument;
+    // The calling convention (Arm DEN 0028) lets it use X4 to X17.
+    asm volatile("dsb ish\n hvc #0"
+                 : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+                 :
+                 : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
+                   "x16", "x17", "memory");
+    return x0 == 0;
   }
 
   static Local* local() {
@@ -146,7 +173,7 @@ class Machine {
     if (const Local& self = *local(); cpu == self.number) {
       asm("mrs %0, mpidr_el1" : "=r"(affinity));
     } else {
-      affinity = self.affinities[cpu];
+      affinity = self.hardware_ids[cpu];
     }
     const uint64_t target = uint64_t{1} << (affinity & 0xf) |  // which of sixteen
                             (affinity & 0xff00) << 8 |         // Aff1

@@ -6,7 +6,7 @@
 // the firmware's IPI call for another. Clock: `time`, which all harts share: no skew.
 //
 // Specifications: The RISC-V Instruction Set Manual, Volume II (Supervisor-Level ISA; Sstc);
-// RISC-V Supervisor Binary Interface Specification, chapters TIME and IPI.
+// RISC-V Supervisor Binary Interface Specification, chapters TIME, IPI and HSM.
 
 #ifndef BATON_HAL_RISCV64_MACHINE_H_
 #define BATON_HAL_RISCV64_MACHINE_H_
@@ -45,11 +45,15 @@ class Machine {
   static constexpr uintptr_t kTimerBit = 1 << 5;
   static constexpr uintptr_t kSbiTime = 0x54494d45;
   static constexpr uintptr_t kSbiIpi = 0x735049;
+  static constexpr uintptr_t kSbiHsm = 0x48534d;
 
  public:
+  /// The hart's number.
+  using HardwareId = uintptr_t;
+
   struct Local : LocalBase {
-    /// The hart of each CPU number, for kicks; the kernel sets it before it starts a second CPU.
-    const uintptr_t* harts = nullptr;
+    /// Of each CPU number, for kicks; the kernel sets it before a second CPU starts.
+    const HardwareId* hardware_ids = nullptr;
   };
 
   struct Context {
@@ -71,6 +75,20 @@ class Machine {
     asm volatile("mv tp, %0" : : "r"(&local) : "memory");
     arm(never);
     asm volatile("csrc sip, %0; csrs sie, %1" : : "r"(kSoftware), "r"(kSoftware | kTimerBit));
+  }
+
+  /// Not part of `hal::Machine`: for a kernel of several CPUs. Readies the block of a CPU before
+  /// that starts, by that of one that has.
+  static void prepare_cpu(Local& local, const Local& started) {
+    local.hardware_ids = started.hardware_ids;
+  }
+
+  /// Not part of `hal::Machine`: has a stopped hart begin at `entry`, a physical address, in
+  /// S-mode, masked, without translation, with its own number in a0 and `argument` in a1 (SBI,
+  /// chapter HSM). False: the firmware refuses, because there is no such hart or it runs.
+  static bool power_on(HardwareId id, uintptr_t entry, uintptr_t argument) {
+    asm volatile("fence rw, rw" : : : "memory");
+    return sbi_call(kSbiHsm, 0, id, entry, argument) == 0;
   }
 
   static Local* local() { return static_cast<Local*>(__builtin_thread_pointer()); }
@@ -125,7 +143,7 @@ class Machine {
     if (cpu == self.number) {
       asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory");
     } else {
-      kick_hart(self.harts[cpu]);
+      kick_hart(self.hardware_ids[cpu]);
     }
   }
 
@@ -180,12 +198,16 @@ class Machine {
     sbi_call(kSbiIpi, 0, 1, hart);
   }
 
-  static void sbi_call(uintptr_t extension, uintptr_t function, uintptr_t first, uintptr_t second) {
+  // Zero: done.
+  static uintptr_t sbi_call(uintptr_t extension, uintptr_t function, uintptr_t first,
+                            uintptr_t second, uintptr_t third = 0) {
     register uintptr_t a0 asm("a0") = first;
     register uintptr_t a1 asm("a1") = second;
+    register uintptr_t a2 asm("a2") = third;
     register uintptr_t a6 asm("a6") = function;
     register uintptr_t a7 asm("a7") = extension;
-    asm volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a6), "r"(a7) : "memory");
+    asm volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a6), "r"(a7) : "memory");
+    return a0;
   }
 };
 

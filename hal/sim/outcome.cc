@@ -23,6 +23,8 @@ std::ostream& operator<<(std::ostream& out, End end) {
     case End::steps: return out << "steps";
     case End::panic: return out << "panic";
     case End::misuse: return out << "misuse";
+    case End::race: return out << "race";
+    case End::cut: return out << "cut";
   }
   return out;
 }
@@ -42,6 +44,8 @@ std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
     out << Panic{outcome.rule, outcome.task};
   } else if (outcome.end == End::misuse) {
     out << Misuse{outcome.rule};
+  } else if (outcome.end == End::race) {
+    out << outcome.rule;
   } else {
     out << outcome.end;
   }

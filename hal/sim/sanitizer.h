@@ -149,16 +149,34 @@ inline void acquire([[maybe_unused]] void* object) {
 #endif
 }
 
+#ifndef BATON_SIM_TSAN
+// How deep the simulation is in its own code, on the stack that runs.
+inline constinit thread_local int hidden = 0;
+#endif
+
+/// Whether accesses of this stack are looked at.
+inline bool is_seen() {
+#ifdef BATON_SIM_TSAN
+  return false;  // not by the explorer
+#else
+  return hidden == 0;
+#endif
+}
+
 inline void hide() {
 #ifdef BATON_SIM_TSAN
   AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
   AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#else
+  ++hidden;
 #endif
 }
 inline void show() {
 #ifdef BATON_SIM_TSAN
   AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
   AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+#else
+  --hidden;
 #endif
 }
 

@@ -10,7 +10,10 @@
 //   CPU does to another (a kick) lies in that one's future, or in its present.
 // - `current_` is the CPU whose stack is running; every function that may have handed over or
 //   taken an interrupt asks again, because a task may continue on another CPU.
-// - An interrupt is taken only in `take_interrupts`, on the stack of the code that is interrupted.
+// - An interrupt is taken only in `take_interrupt`, on the stack of the code that is interrupted.
+//
+// With an explorer, `step` takes the place of `point` and `until_event`: each CPU that is not
+// running has said what it does next (`Cpu::next`), and `decide` lets the explorer pick.
 
 #include "hal/sim/sim.h"
 
@@ -25,7 +28,10 @@
 #include <vector>
 
 #include "hal/sim/explorer.h"
+#include "hal/sim/guest.h"
 #include "hal/sim/log.h"
+#include "hal/sim/place.h"
+#include "hal/sim/races.h"
 #include "hal/sim/sanitizer.h"
 #include "hal/sim/stack_switch.h"
 
@@ -62,6 +68,9 @@ class Random {
 // Timer interrupts at one instant on one CPU before it counts as a storm.
 constexpr unsigned kStorm = 1000;
 
+// How often a CPU that seems to spin may look once more when nobody else can do anything.
+constexpr unsigned kSpins = 100;
+
 }  // namespace
 
 struct World::Impl {
@@ -88,10 +97,17 @@ struct World::Impl {
     Instant storm_at;
     unsigned storm = 0;
     Instant kicked = never;
-    char kick_order = 0;      // for TSan: what came before the kick is seen by its handler
-    std::vector<Line> lines;  // in order of arrival
+    char kick_order = 0;        // for TSan: what came before the kick is seen by its handler
+    bool kick_travels = false;  // with an explorer: sent, and not arrived
+    std::vector<Line> lines;    // in order of arrival
     Fpu fpu;
     CpuReport report;
+
+    // With an explorer.
+    Explorer::Step next;    // what it does next, if no interrupt comes before
+    Explorer::Step idle;    // its latest atomic operation, if that changed nothing
+    bool spins = false;     // about to do `idle` again, which would change nothing again
+    unsigned let_spin = 0;  // for want of anybody else who could go on
 
     // Its earliest interrupt, masked or not.
     Instant interrupt() const {
@@ -128,7 +144,10 @@ struct World::Impl {
     hub.fiber = &hub_fiber;
     cpus.resize(this->options.cpus);
     for (size_t i = 0; i < cpus.size(); ++i) cpus[i].index = static_cast<CpuNumber>(i);
-    if (this->options.explorer != nullptr) hand_overs = this->options.explorer->hand_overs();
+    if (explorer() == nullptr) return;
+    if (cpus.size() > Races::kCpus) die("World: too many CPUs for an explorer");
+    races.emplace();
+    if (wait_shape == Wait::by_seed) wait_shape = Wait::returns_masked;
   }
 
   ~Impl() {
@@ -144,11 +163,7 @@ struct World::Impl {
   }
 
   Cpu& cpu() { return *current; }
-
-  // Any of `count` possibilities, numbered from 0.
-  uint64_t choose(uint64_t count) {
-    return options.explorer != nullptr ? options.explorer->choose(count) : random.below(count);
-  }
+  Explorer* explorer() const { return options.explorer; }
 
   // --- The trace ---
 
@@ -159,8 +174,8 @@ struct World::Impl {
 
   // An explorer's schedule grows during a run, so the title is made when somebody may read it.
   void entitle() const {
-    log->set_title(options.explorer != nullptr ? "schedule " + options.explorer->schedule()
-                                               : "seed " + std::to_string(options.seed));
+    log->set_title(explorer() != nullptr ? "schedule " + explorer()->schedule()
+                                         : "seed " + std::to_string(options.seed));
   }
 
   // --- Ends ---
@@ -284,7 +299,7 @@ struct World::Impl {
     const Entry entry = impl.cpu().running.entry;
     void* const argument = impl.cpu().running.argument;
     impl.cpu().masked = false;
-    impl.take_interrupts();
+    impl.unmasked();
     {
       const sanitizer::Seen seen;
       entry(argument);
@@ -316,6 +331,7 @@ struct World::Impl {
 
   // Guest: this CPU's next event is set; returns when it has come.
   void until_event() {
+    if (explorer() != nullptr) return hand_over();
     const Instant mine = event(*current);
     if (mine <= limit && mine < never && others_by(mine) == 0) {
       now = mine;
@@ -338,7 +354,7 @@ struct World::Impl {
       ties += when == first;
     }
     if (ties == 0) return nullptr;
-    uint64_t chosen = choose(ties);
+    uint64_t chosen = random.below(ties);
     for (Cpu& cpu : cpus) {
       if (&cpu == excluded || cpu.event() >= never || event(cpu) != first) continue;
       if (chosen-- == 0) return &cpu;
@@ -356,26 +372,25 @@ struct World::Impl {
   // Guest: another CPU may come in here.
   void let_in() {
     const bool others = others_by(now) > 0;
-    Duration stall{};
-    if (options.explorer != nullptr) {
-      if (!others || hand_overs == 0 || choose(2) == 0) return;
-      --hand_overs;
-      excluded = current;
-    } else {
-      if (options.interleave == 0 || (!others && options.stall == Duration{}) ||
-          random.below(options.interleave) != 0) {
-        return;
-      }
-      if (options.stall > Duration{}) stall.ticks = random.below(options.stall.ticks + 1);
-      if (stall == Duration{}) excluded = others ? current : nullptr;
+    if (options.interleave == 0 || (!others && options.stall == Duration{}) ||
+        random.below(options.interleave) != 0) {
+      return;
     }
+    Duration stall{};
+    if (options.stall > Duration{}) stall.ticks = random.below(options.stall.ticks + 1);
+    if (stall == Duration{}) excluded = others ? current : nullptr;
     record(What::let_in, stall.ticks);
     pass(stall);
   }
 
+  void count_step() {
+    if (++steps > options.steps) fail(End::steps, What::steps, nullptr, nullptr);
+  }
+
   // Guest: a machine call begins.
   void point() {
-    if (++steps > options.steps) fail(End::steps, What::steps, nullptr, nullptr);
+    count_step();
+    if (explorer() != nullptr) return;
     if (options.call_cost > Duration{}) pass(options.call_cost);
     let_in();
     if (!current->masked) take_interrupts();
@@ -383,9 +398,25 @@ struct World::Impl {
 
   // --- Interrupts ---
 
-  // Guest, unmasked: takes all that are pending, earliest first.
+  bool takes_interrupt() const { return !current->masked && current->interrupt() <= now; }
+
+  // Guest: takes all that are pending, earliest first.
   void take_interrupts() {
-    while (!current->masked && current->interrupt() <= now) {
+    while (takes_interrupt()) take_interrupt();
+  }
+
+  // Guest: this CPU lets interrupts in from here on.
+  void unmasked() {
+    if (explorer() != nullptr) {
+      step({.what = Explorer::What::unmask});
+    } else {
+      take_interrupts();
+    }
+  }
+
+  // Guest, where `takes_interrupt`: the earliest.
+  void take_interrupt() {
+    {
       Cpu& cpu = *current;
       Interrupt interrupt;
       const Instant line = cpu.lines.empty() ? never : cpu.lines.front().when;
@@ -403,6 +434,7 @@ struct World::Impl {
         interrupt.cause = Cause::kick;
         cpu.kicked = never;
         sanitizer::acquire(&cpu.kick_order);
+        if (races) races->acquire(cpu.index, address(cpu.kicked));
         record(What::take_kick);
         ++cpu.report.kick_interrupts;
       } else {
@@ -444,9 +476,18 @@ struct World::Impl {
     sanitizer::release(&host_order);
     End end = End::quiet;
     for (;;) {
-      Cpu* const next = pick();
+      Cpu* const next = explorer() == nullptr ? pick()
+                        : decided != nullptr  ? std::exchange(decided, nullptr)
+                        : ends                ? nullptr
+                                              : decide();
       excluded = nullptr;
-      if (next == nullptr) break;
+      if (next == nullptr) {
+        ends = false;
+        if (is_cut) end = End::cut;
+        if (is_stuck) end = End::steps;
+        if (explorer() != nullptr && end == End::quiet && next_tick() < never) end = End::until;
+        break;
+      }
       if (event(*next) > until) {
         now = std::max(now, until);
         end = End::until;
@@ -472,7 +513,227 @@ struct World::Impl {
     return outcome;
   }
 
+  // --- With an explorer ---
+
+  // The objects that steps are about, besides the guest's memory: what is pending on a CPU, the
+  // wire to it, the clock.
+  template <typename T>
+  static uintptr_t address(const T& object) {
+    return reinterpret_cast<uintptr_t>(&object);
+  }
+  static uintptr_t pending(const Cpu& cpu) { return address(cpu.armed); }
+  static uintptr_t wire(const Cpu& cpu) { return address(cpu.kick_travels); }
+  uintptr_t clock() const { return address(now); }
+
+  bool explores() const { return explorer() != nullptr && now >= explorer()->limits().from; }
+
+  // The next instant at which something is due.
+  Instant next_tick() const {
+    Instant first = never;
+    const auto add = [&](Instant when) {
+      if (when > now) first = std::min(first, when);
+    };
+    for (const Cpu& cpu : cpus) {
+      if (cpu.state == Cpu::State::off || cpu.state == Cpu::State::done) continue;
+      add(cpu.armed);
+      for (const Line& line : cpu.lines) add(line.when);
+      if (cpu.state == Cpu::State::ready || cpu.state == Cpu::State::spending) add(cpu.continues);
+    }
+    return first;
+  }
+
+  bool is_enabled(const Cpu& cpu) const {
+    if (cpu.event() > now) return false;
+    return !cpu.spins || (!cpu.masked && cpu.interrupt() <= now);
+  }
+
+  // What `cpu` would do now.
+  Explorer::Step next_step(const Cpu& cpu) const {
+    Explorer::Step step = cpu.next;
+    const bool is_interrupted = !cpu.masked && cpu.interrupt() <= now;
+    if (is_interrupted) step = {.what = Explorer::What::interrupt};
+    if (!cpu.masked) step.add(pending(cpu), is_interrupted);
+    return step;
+  }
+
+  Explorer::Step arrival(const Cpu& cpu) const {
+    Explorer::Step step = {.what = Explorer::What::arrival};
+    step.add(wire(cpu), true);
+    step.add(pending(cpu), true);
+    return step;
+  }
+
+  Explorer::Step tick() const {
+    Explorer::Step step = {.what = Explorer::What::tick};
+    step.add(clock(), true);
+    const Instant when = next_tick();
+    for (const Cpu& cpu : cpus) {
+      if (cpu.interrupt() > now && cpu.interrupt() <= when) step.add(pending(cpu), true);
+    }
+    return step;
+  }
+
+  // Whose turn it is; null when nobody can go on, or the explorer has cut the run. Lets kicks
+  // arrive and the clock go on.
+  Cpu* decide() {
+    for (;;) {
+      Cpu* const next = explores() ? explore() : go_on();
+      if (next != nullptr) return next;
+      if (is_cut || !just_ticked) return nullptr;
+      just_ticked = false;
+    }
+  }
+
+  // Before there is anything to explore.
+  Cpu* go_on() {
+    if (current != nullptr && is_enabled(*current)) return current;
+    for (Cpu& cpu : cpus) {
+      if (is_enabled(cpu)) return &cpu;
+    }
+    just_ticked = next_tick() <= limit && next_tick() < never;
+    if (just_ticked) now = next_tick();
+    return nullptr;
+  }
+
+  Cpu* explore() {
+    const size_t count = cpus.size();
+    const size_t clock = 2 * count;
+    Explorer::Processes processes;
+    processes.cpus = count;
+    const auto add = [&](size_t process, const Explorer::Step& next, bool enabled) {
+      processes.next[process] = next;
+      processes.alive |= static_cast<Explorer::Set>(1u << process);
+      if (enabled) processes.enabled |= static_cast<Explorer::Set>(1u << process);
+    };
+    for (size_t i = 0; i < count; ++i) {
+      const Cpu& cpu = cpus[i];
+      if (cpu.state != Cpu::State::off && cpu.state != Cpu::State::done) {
+        add(i, next_step(cpu), is_enabled(cpu));
+      }
+      if (cpu.kick_travels) add(count + i, arrival(cpu), true);
+    }
+    if (next_tick() <= limit && next_tick() < never) {
+      add(clock, tick(), explorer()->limits().clock_is_free || processes.enabled == 0);
+    }
+    if (processes.enabled == 0) {
+      explorer()->end(processes);
+      return let_spin();
+    }
+    const size_t chosen = explorer()->pick(processes);
+    if (chosen == Explorer::kCut) {
+      is_cut = true;
+      return nullptr;
+    }
+    if (chosen < count) return &cpus[chosen];
+    if (chosen == clock) {
+      now = next_tick();
+    } else {
+      Cpu& cpu = cpus[chosen - count];
+      cpu.kick_travels = false;
+      cpu.kicked = now;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const bool was_enabled = (processes.enabled >> i & 1) != 0;
+      if (!was_enabled && is_enabled(cpus[i])) explorer()->enables(chosen, i);
+    }
+    just_ticked = true;
+    return nullptr;
+  }
+
+  // Guest: a kick is on its way. One that already was is enough.
+  void send_kick(Cpu& to) {
+    if (std::exchange(to.kick_travels, true)) return;
+    explorer()->enables(current->index, cpus.size() + to.index);
+  }
+
+  // Guest: the clock may have got something to go on to.
+  void clock_goes_on() {
+    if (!explores() || next_tick() == never) return;
+    explorer()->enables(current->index, 2 * cpus.size());
+  }
+
+  // Nobody can go on: perhaps what looked like a loop is none.
+  Cpu* let_spin() {
+    for (Cpu& cpu : cpus) {
+      if (!cpu.spins || cpu.let_spin == kSpins) continue;
+      ++cpu.let_spin;
+      cpu.spins = false;
+      cpu.idle = {};
+      just_ticked = true;
+      return nullptr;
+    }
+    for (const Cpu& cpu : cpus) is_stuck |= cpu.spins;
+    return nullptr;
+  }
+
+  // Guest: whose turn it is from here on; returns when it is this CPU's again.
+  void hand_over() {
+    Cpu& mine = *current;
+    Cpu* const next = decide();
+    if (next == &mine) return;
+    decided = next;
+    ends = next == nullptr;
+    to_hub();
+  }
+
+  // Guest: `step` comes next; returns when it is to be done.
+  void step(Explorer::Step step) {
+    count_step();
+    for (;;) {
+      Cpu& cpu = *current;
+      cpu.state = Cpu::State::ready;
+      cpu.continues = now;
+      cpu.next = step;
+      cpu.spins = explores() && step.place != 0 && cpu.idle.place == step.place &&
+                  cpu.idle.access[0].object == step.access[0].object;
+      hand_over();
+      current->spins = false;
+      if (!takes_interrupt()) return;
+      take_interrupt();
+    }
+  }
+
+  // Guest: a step about an object of the simulation.
+  void step_at(Explorer::What what, uintptr_t object, bool write) {
+    if (explorer() == nullptr) return;
+    Explorer::Step step = {.what = what};
+    step.add(object, write);
+    this->step(step);
+  }
+
+  // Guest: an atomic operation of its was done. Whoever waits for a change has got it.
+  void atomic_done(const Explorer::Step& step, bool changed) {
+    Cpu& mine = *current;
+    mine.idle = changed || step.what == Explorer::What::store ? Explorer::Step{} : step;
+    if (!changed) return;
+    mine.let_spin = 0;
+    for (Cpu& cpu : cpus) {
+      if (&cpu == &mine || cpu.idle.access[0].object != step.access[0].object) continue;
+      cpu.idle = {};
+      cpu.let_spin = 0;
+      if (std::exchange(cpu.spins, false) && explores()) explorer()->enables(mine.index, cpu.index);
+    }
+  }
+
+  // Guest: the run ends.
+  [[noreturn]] void race(const Races::Race& race) {
+    {
+      const uintptr_t places[] = {race.first.place, race.second.place};
+      const std::vector<std::string> texts = describe_places(places);
+      const auto text = [&](const Races::Access& access, size_t i) {
+        return std::string(access.atomic ? "atomic " : "") + (access.write ? "write" : "read") +
+               " by CPU " + std::to_string(access.cpu) + " (" + texts[i] + ")";
+      };
+      const std::string rule = "data race: " + text(race.first, 0) + ", " + text(race.second, 1);
+      note_failure(End::race, What::misuse, rule.c_str(), nullptr);
+    }
+    abandon();
+  }
+
   void power_on(Cpu& cpu) {
+    if (explorer() != nullptr) {
+      explorer()->name(&cpu.kick_travels, 1, "to CPU " + std::to_string(cpu.index));
+    }
     cpu.boot_stack.emplace(options.boot_stack);
     cpu.running = new_context(*cpu.boot_stack, nullptr, nullptr);
     adopt(cpu.running);
@@ -488,7 +749,6 @@ struct World::Impl {
   Context hub;
   Fiber hub_fiber;
   const Cpu* excluded = nullptr;  // from the next pick: it has just let others in
-  uint32_t hand_overs = 0;        // left in this run, with an explorer
   bool from_hub = false;
   Instant now{1};
   Instant limit = never;
@@ -499,6 +759,14 @@ struct World::Impl {
   // For TSan: what the host did before `run` comes before the guests, and they before its return.
   char host_order = 0;
   char guest_order = 0;
+
+  // With an explorer.
+  std::optional<Races> races;
+  Cpu* decided = nullptr;  // by the CPU that has just left for the hub
+  bool ends = false;       // that has found nobody who can go on
+  bool is_cut = false;
+  bool is_stuck = false;     // a CPU spins for ever
+  bool just_ticked = false;  // something arrived: look again
 
   bool ended = false;
   bool stopping = false;
@@ -612,6 +880,7 @@ Instant Machine::now() {
   const sanitizer::Unseen unseen;
   World::Impl& impl = World::Impl::here("now");
   impl.point();
+  impl.step_at(Explorer::What::now, impl.clock(), false);
   return impl.now;
 }
 
@@ -622,9 +891,12 @@ void Machine::arm(Instant when) {
   impl.require(impl.cpu().local != nullptr, "arm: before start_cpu");
   impl.require(impl.cpu().masked, "arm: interrupts are not masked");
   impl.record(What::arm, when.ticks);
+  impl.step_at(Explorer::What::arm, impl.clock(), false);
   ++impl.cpu().report.arms;
+  const bool ticks = impl.next_tick() < never;
   impl.cpu().armed = when < never ? std::min(when, impl.now + impl.options.timer_reach) : never;
   impl.cpu().timer_taken = false;
+  if (!ticks) impl.clock_goes_on();
 }
 
 uint64_t Machine::ticks_per_second() {
@@ -636,6 +908,7 @@ Machine::Irq Machine::mask() {
   const sanitizer::Unseen unseen;
   World::Impl& impl = World::Impl::here("mask");
   impl.point();
+  if (impl.explorer() != nullptr && !impl.cpu().masked) impl.step({.what = Explorer::What::mask});
   return std::exchange(impl.cpu().masked, true) ? Irq::masked : Irq::unmasked;
 }
 
@@ -644,7 +917,7 @@ void Machine::unmask(Irq irq) {
   World::Impl& impl = World::Impl::here("unmask");
   impl.point();
   impl.cpu().masked = irq == Irq::masked;
-  impl.take_interrupts();
+  if (irq == Irq::unmasked) impl.unmasked();
 }
 
 Machine::Context Machine::make_context(std::span<std::byte> stack, Entry entry, void* argument) {
@@ -704,10 +977,12 @@ void Machine::wait() {
   impl.point();
   impl.require(impl.cpu().local != nullptr, "wait: before start_cpu");
   impl.require(impl.cpu().masked, "wait: interrupts are not masked");
-  if (impl.cpu().interrupt() > impl.now) {
+  if (impl.cpu().interrupt() > impl.now || impl.explorer() != nullptr) {
     const Instant begin = impl.now;
     impl.record(What::wait);
     impl.cpu().state = World::Impl::Cpu::State::waiting;
+    impl.cpu().next = {.what = Explorer::What::wait};
+    impl.cpu().next.add(World::Impl::pending(impl.cpu()), true);
     impl.until_event();
     World::Impl::Cpu& cpu = impl.cpu();
     ++cpu.report.waits;
@@ -715,7 +990,7 @@ void Machine::wait() {
     impl.record(What::woken);
   }
   if (impl.wait_shape == Wait::by_seed) {
-    impl.wait_shape = impl.choose(2) == 0 ? Wait::returns_masked : Wait::takes;
+    impl.wait_shape = impl.random.below(2) == 0 ? Wait::returns_masked : Wait::takes;
   }
   if (impl.wait_shape == Wait::takes) {
     impl.cpu().masked = false;
@@ -731,8 +1006,11 @@ void Machine::kick(CpuNumber number) {
   impl.require(impl.cpu().local != nullptr, "kick: before start_cpu");
   for (World::Impl::Cpu& cpu : impl.cpus) {
     if (cpu.local == nullptr || cpu.local->number != number) continue;
+    impl.step_at(Explorer::What::kick, World::Impl::wire(cpu), true);
     impl.record(What::kick, number);
     sanitizer::release(&cpu.kick_order);
+    if (impl.races) impl.races->release(impl.cpu().index, World::Impl::address(cpu.kicked));
+    if (impl.explores()) return impl.send_kick(cpu);
     cpu.kicked = std::min(cpu.kicked, impl.now + impl.options.kick_latency);
     if (&cpu == &impl.cpu() && !cpu.masked) impl.take_interrupts();
     return;
@@ -776,7 +1054,10 @@ void Machine::swap_fpu(Fpu* save, const Fpu* load) {
   }
 }
 
-void Machine::relax() { spend(Duration{1}); }
+void Machine::relax() {
+  // With an explorer a CPU that looks at the same thing again loses its turn by that.
+  if (running_world == nullptr || running_world->impl_->explorer() == nullptr) spend(Duration{1});
+}
 
 void Machine::spend(Duration work) {
   const sanitizer::Unseen unseen;
@@ -786,8 +1067,10 @@ void Machine::spend(Duration work) {
     const Instant begin = impl.now;
     impl.cpu().state = World::Impl::Cpu::State::spending;
     impl.cpu().continues = begin + work;
+    impl.cpu().next = {.what = Explorer::What::spend};
+    impl.cpu().next.add(impl.clock(), false);
     impl.until_event();
-    const Duration done = impl.now - begin;
+    const Duration done = std::min(impl.now - begin, work);  // an explorer's clock may be ahead
     work.ticks -= done.ticks;
     impl.cpu().report.worked.ticks += done.ticks;
     if (!impl.cpu().masked) impl.take_interrupts();
@@ -798,5 +1081,71 @@ Fpu& Machine::fpu() {
   const sanitizer::Unseen unseen;
   return World::Impl::here("fpu").cpu().fpu;
 }
+
+// --- The guest, as `every_atomic.cc` sees it ---
+
+struct Explored {
+  using Impl = World::Impl;
+  static Impl& impl() { return *running_world->impl_; }
+  static size_t cpu() { return impl().current->index; }
+
+  static Explorer::Step step(Explorer::What what, const volatile void* object, bool writes,
+                             std::memory_order order, uintptr_t place) {
+    Explorer::Step step = {.what = what, .order = static_cast<uint8_t>(order), .place = place};
+    step.add(reinterpret_cast<uintptr_t>(object), writes);
+    return step;
+  }
+
+  static void check(const volatile void* address, size_t size, const Races::Access& access) {
+    Impl& impl = Explored::impl();
+    if (const auto race = impl.races->access(reinterpret_cast<uintptr_t>(address), size, access)) {
+      impl.race(*race);
+    }
+  }
+};
+
+namespace guest {
+
+bool is_explored() {
+  return running_world != nullptr && sanitizer::is_seen() && Explored::impl().races.has_value();
+}
+
+void before_atomic(Explorer::What what, const volatile void* object, bool writes,
+                   std::memory_order order, uintptr_t place) {
+  const sanitizer::Unseen unseen;
+  Explored::impl().step(Explored::step(what, object, writes, order, place));
+}
+
+void after_atomic(const volatile void* object, size_t size, bool read, bool wrote, bool changed,
+                  std::memory_order order, uintptr_t place) {
+  const sanitizer::Unseen unseen;
+  Explored::Impl& impl = Explored::impl();
+  const uintptr_t address = reinterpret_cast<uintptr_t>(object);
+  Explored::check(object, size, {Explored::cpu(), wrote, true, place});
+  impl.races->atomic(Explored::cpu(), address, read, wrote, order);
+  const auto what = read ? Explorer::What::load : Explorer::What::store;
+  impl.atomic_done(Explored::step(what, object, wrote, order, place), changed);
+}
+
+void fence(std::memory_order order, uintptr_t place) {
+  if (!is_explored()) return;
+  const sanitizer::Unseen unseen;
+  static_cast<void>(place);
+  Explored::impl().races->fence(Explored::cpu(), order);
+}
+
+void access(const volatile void* address, size_t size, bool write, uintptr_t place) {
+  if (!is_explored()) return;
+  const sanitizer::Unseen unseen;
+  // Of a long range, such as a stack that is wiped, the two ends.
+  constexpr size_t kEnd = 128;
+  const auto* const bytes = static_cast<const volatile std::byte*>(address);
+  const Races::Access access = {Explored::cpu(), write, false, place};
+  if (size <= 2 * kEnd) return Explored::check(bytes, size, access);
+  Explored::check(bytes, kEnd, access);
+  Explored::check(bytes + size - kEnd, kEnd, access);
+}
+
+}  // namespace guest
 
 }  // namespace hal::sim

@@ -104,20 +104,24 @@ enum class End : uint8_t {
   steps,    ///< `Options::steps` were used up: most likely a loop that spends no time.
   panic,    ///< `Machine::panic` was called.
   misuse,   ///< The contract of `hal/hal.h` was broken.
+  race,     ///< With an explorer: two CPUs accessed the same memory, and nothing ordered that.
+  cut,      ///< With an explorer: nothing new can come of it.
 };
 
 /// The end of a run. Compare it with an `End`, a `Panic` or a `Misuse`; printed, it tells the whole
 /// story, with the seed and the trace.
 struct Outcome {
   End end = End::quiet;
-  std::string rule;   ///< For panic and misuse: the rule that was broken.
+  std::string rule;   ///< For panic and misuse: the rule that was broken. For a race: which.
   std::string task;   ///< For panic: the task that was named, if any.
   CpuNumber cpu = 0;  ///< On which virtual CPU, for stopped, steps, panic and misuse.
   Instant at;
   std::shared_ptr<const Log> log;  ///< What was recorded, shared with the world.
 
   /// A panic or misuse, or `steps`: the world cannot go on.
-  bool failed() const { return end == End::steps || end == End::panic || end == End::misuse; }
+  bool failed() const {
+    return end == End::steps || end == End::panic || end == End::misuse || end == End::race;
+  }
 };
 
 /// What an outcome is expected to be: `EXPECT_EQ(world.run(), (Panic{"rule", "task"}))`. The rules
@@ -219,6 +223,7 @@ class World {
 
  private:
   friend struct Machine;
+  friend struct Explored;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -50,12 +50,15 @@ class Machine {
   static constexpr size_t kSavedRegisters = 6;
 
  public:
+  /// The local APIC's id.
+  using HardwareId = uint32_t;
+
   struct Local : LocalBase {
-    Local* self = nullptr;  ///< one pointer in, behind `LocalBase`; `local` relies on it
-    uint64_t clock_hz = 0;
+    Local* self = nullptr;        ///< one pointer in, behind `LocalBase`; `local` relies on it
+    uint64_t clock_hz = 0;        ///< measured by `start_cpu` if it is not known yet
     uint64_t timer_per_tick = 0;  ///< APIC timer counts a tick, in 2^-32
-    /// The APIC id of each CPU number, for kicks; the kernel sets it before a second CPU starts.
-    const uint32_t* apic_ids = nullptr;
+    /// Of each CPU number, for kicks; the kernel sets it before a second CPU starts.
+    const HardwareId* hardware_ids = nullptr;
   };
 
   struct Context {
@@ -85,11 +88,37 @@ class Machine {
     apic(kTaskPriority) = 0;
     apic(kDivide) = 0xb;          // count at the full rate
     apic(kTimer) = kTimerVector;  // one-shot
-    const Rates rates = measure_rates([] { apic(kInitial) = ~uint32_t{0}; },
-                                      [] { return ~uint32_t{0} - apic(kCurrent); });
+    if (local.clock_hz == 0) {
+      const Rates rates = measure_rates([] { apic(kInitial) = ~uint32_t{0}; },
+                                        [] { return ~uint32_t{0} - apic(kCurrent); });
+      local.clock_hz = rates.clock_hz;
+      local.timer_per_tick = (rates.timer_hz << 32) / rates.clock_hz;  // below 2^32 Hz
+    }
     apic(kInitial) = 0;
-    local.clock_hz = rates.clock_hz;
-    local.timer_per_tick = (rates.timer_hz << 32) / rates.clock_hz;  // below 2^32 Hz
+  }
+
+  /// Not part of `hal::Machine`: for a kernel of several CPUs. Readies the block of a CPU before
+  /// that starts, by that of one that has: the ids, and the rates, which are then not measured anew
+  /// and so are the same on all.
+  static void prepare_cpu(Local& local, const Local& started) {
+    local.hardware_ids = started.hardware_ids;
+    local.clock_hz = started.clock_hz;
+    local.timer_per_tick = started.timer_per_tick;
+  }
+
+  /// Not part of `hal::Machine`: has a CPU that sleeps since power-on begin in real mode at `page`,
+  /// the beginning of a page below 1 MiB (SDM volume 3, "MP Initialization Protocol"). Masked, on a
+  /// CPU that has started; takes 11 ms. Nothing tells whether there is such a CPU: it says so
+  /// itself, or does not.
+  static void power_on(HardwareId id, uintptr_t page) {
+    constexpr uint32_t kInit = 5 << 8, kStartUp = 6 << 8, kAssert = 1 << 14;
+    const uint64_t ms = local()->clock_hz / 1'000;
+    send(id, kInit | kAssert);
+    pause(10 * ms);
+    for (int i = 0; i < 2; ++i) {
+      send(id, kStartUp | kAssert | static_cast<uint32_t>(page >> 12));
+      pause(ms / 2);
+    }
   }
 
   static Local* local() {
@@ -156,9 +185,7 @@ class Machine {
     if (cpu == self.number) {
       apic(kCommand) = 1u << 18 | kKickVector;  // the shorthand "self"
     } else {
-      // xAPIC registers are uncached memory: this store cannot overtake the ones before it.
-      apic(kCommandTarget) = self.apic_ids[cpu] << 24;
-      apic(kCommand) = kKickVector;
+      send(self.hardware_ids[cpu], kKickVector);
     }
   }
 
@@ -215,6 +242,22 @@ class Machine {
 
   static volatile uint32_t& apic(uintptr_t offset) {
     return *reinterpret_cast<volatile uint32_t*>(Board::kLocalApic + offset);
+  }
+
+  // An interrupt for another CPU. xAPIC registers are uncached memory: these stores cannot overtake
+  // the ones before them. (An x2APIC's are not, and would need a fence here.)
+  static void send(HardwareId id, uint32_t command) {
+    constexpr uint32_t kPending = 1 << 12;
+    const Irq irq = mask();  // two registers: an interrupt between them may send its own
+    while (apic(kCommand) & kPending) relax();
+    apic(kCommandTarget) = id << 24;
+    apic(kCommand) = command;
+    unmask(irq);
+  }
+
+  static void pause(uint64_t ticks) {
+    const uint64_t start = read_clock();
+    while (read_clock() - start < ticks) relax();
   }
 };
 

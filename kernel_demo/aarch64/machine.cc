@@ -4,7 +4,17 @@
 #include "kernel_demo/kit/machine.h"
 
 #include "hal/native.h"
+#include "kernel_demo/kit.h"
 #include "kernel_demo/kit/device_tree.h"
+
+extern "C" {
+/// boot.S. Where a further CPU begins.
+void kit_further_cpu();
+
+/// What it turns its translation on with: MAIR, TCR, TTBR0, SCTLR. Stored while the caches of this
+/// CPU are off, as that one's will be when it reads them.
+constinit uint64_t kit_translation[4] = {};
+}
 
 namespace kit::machine {
 namespace {
@@ -74,6 +84,12 @@ bool is_branch(uint64_t entry) { return (entry & kTableOrPage) != 0; }
 Table& branch_target(uint64_t entry) { return *reinterpret_cast<Table*>(entry & kAddressMask); }
 
 void load_tables(const Table& root) {
+  if (kit_translation[0] == 0) {
+    kit_translation[0] = kMair;
+    kit_translation[1] = kTcr;
+    kit_translation[2] = reinterpret_cast<uintptr_t>(&root);
+    kit_translation[3] = kSctlr;
+  }
   asm volatile(
       "dsb sy\n"
       "msr mair_el1, %[mair]\n"
@@ -107,6 +123,16 @@ void select_fw_cfg(uint16_t key) {
 }
 
 uint8_t read_fw_cfg() { return *reinterpret_cast<volatile uint8_t*>(kFwCfgData); }
+
+std::span<const hal::Native::HardwareId> hardware_ids() {
+  static constexpr hal::Native::HardwareId kIds[kMostCpus] = {0, 1, 2, 3, 4, 5, 6, 7};
+  return kIds;
+}
+
+bool power_on(unsigned number) {
+  return hal::Native::power_on(hardware_ids()[number],
+                               reinterpret_cast<uintptr_t>(&kit_further_cpu), number);
+}
 
 unsigned cpu() {
   uint64_t affinity;

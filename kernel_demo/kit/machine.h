@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "hal/interrupt.h"
+#include "hal/native.h"
 
 namespace kit {
 
@@ -81,6 +82,14 @@ void release_console();
 void select_fw_cfg(uint16_t key);
 uint8_t read_fw_cfg();
 
+// ---- Further CPUs. QEMU numbers them densely; number 0 is the one that has booted.
+
+/// What the hardware calls each CPU of the kit's, whether or not it is there.
+std::span<const hal::Native::HardwareId> hardware_ids();
+/// Has CPU `number` begin in boot.S, which calls `kit_start_cpu` on its boot stack. Masked, after
+/// `Machine::start_cpu`. False: the firmware refuses.
+bool power_on(unsigned number);
+
 // ---- This CPU.
 
 /// A number of this CPU's own, below 2^16.
@@ -122,11 +131,16 @@ bool is_guard(uintptr_t address);
 
 /// Builds the page tables for `ram` and turns them on.
 void start_paging(Range ram);
+/// Turns them on for a further CPU.
+void join_paging();
 
 }  // namespace kit
 
 /// From boot.S, on the boot stack, masked, with .bss zeroed. Runs the rest of the boot.
 extern "C" [[noreturn]] void kit_start(uintptr_t boot_info);
+
+/// The same on a further CPU, on that one's boot stack.
+extern "C" [[noreturn]] void kit_start_cpu(unsigned number);
 
 // Laid out by the linker script.
 extern "C" {

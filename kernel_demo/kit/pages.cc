@@ -97,6 +97,8 @@ void start_paging(Range ram) {
   paging = true;
 }
 
+void join_paging() { machine::load_tables(root); }
+
 bool is_readable(uintptr_t address) {
   if (!paging) return true;
   return is_canonical(address) && machine::is_valid(entry_of(address));

@@ -11,7 +11,7 @@
 extern "C" {
 alignas(4096) constinit std::byte
     kit_emergency_stacks[KIT_EMERGENCY_STACKS << KIT_EMERGENCY_STACK_SHIFT] = {};
-extern std::byte kit_boot_stack[];
+extern std::byte kit_boot_stacks[];
 }
 static_assert(KIT_EMERGENCY_STACK_SIZE == 1 << KIT_EMERGENCY_STACK_SHIFT);
 
@@ -36,7 +36,11 @@ bool is_readable_text(const char* text) {
 }
 
 const char* name_of_overflowed(uintptr_t address) {
-  if (address - reinterpret_cast<uintptr_t>(kit_boot_stack) < KIT_BOOT_STACK_GUARD) return "boot";
+  const uintptr_t offset = address - reinterpret_cast<uintptr_t>(kit_boot_stacks);
+  if (offset < KIT_CPUS * KIT_BOOT_STACK_STRIDE &&
+      offset % KIT_BOOT_STACK_STRIDE < KIT_BOOT_STACK_GUARD) {
+    return "boot";
+  }
   return name_of_guard != nullptr ? name_of_guard(address) : nullptr;
 }
 

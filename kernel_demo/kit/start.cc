@@ -1,7 +1,10 @@
 // The boot, from the moment that C++ can run to `kernel_main`, and the end; alike on all machines.
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 
+#include "hal/native.h"
 #include "kernel_demo/kit.h"
 #include "kernel_demo/kit/console.h"
 #include "kernel_demo/kit/fw_cfg.h"
@@ -9,10 +12,12 @@
 #include "kernel_demo/kit/stacks.h"
 #include "platforms/runtime/runtime.h"
 
-// Named for boot.S, which is on it from its first call on.
+// Named for boot.S, which is on one of them from its first call on.
 extern "C" {
-alignas(4096) constinit std::byte kit_boot_stack[KIT_BOOT_STACK_GUARD + KIT_BOOT_STACK_SIZE] = {};
+alignas(4096) constinit std::byte kit_boot_stacks[KIT_CPUS * KIT_BOOT_STACK_STRIDE] = {};
 }
+static_assert(KIT_BOOT_STACK_STRIDE == KIT_BOOT_STACK_GUARD + KIT_BOOT_STACK_SIZE);
+static_assert(KIT_CPUS == kit::kMostCpus);
 
 namespace kit {
 namespace {
@@ -23,6 +28,15 @@ constexpr uintptr_t kMostMemory = uintptr_t{16} << 30;
 constinit char argument_text[1024] = {};
 constinit size_t argument_size = 0;
 constinit Range free_memory;
+
+/// How far a further CPU is. Each may take the last step only once: one that comes too late stops.
+enum class Arrival : uint8_t { none, called, here, given_up };
+
+struct FurtherCpu {
+  std::atomic<Arrival> arrival = Arrival::none;
+  void (*entry)(hal::CpuNumber) = nullptr;
+};
+constinit std::array<FurtherCpu, kMostCpus> further_cpus{};
 
 struct FwCfg {
   void select(uint16_t key) { machine::select_fw_cfg(key); }
@@ -57,6 +71,27 @@ std::span<std::byte> memory() {
   return {reinterpret_cast<std::byte*>(free_memory.begin), free_memory.end - free_memory.begin};
 }
 
+const hal::Native::HardwareId* hardware_ids() { return machine::hardware_ids().data(); }
+
+bool start_cpu(hal::CpuNumber number, void (*entry)(hal::CpuNumber)) {
+  if (number == 0 || number >= kMostCpus) panic("there is no such CPU to start", nullptr);
+  FurtherCpu& cpu = further_cpus[number];
+  if (cpu.arrival.load(std::memory_order_relaxed) != Arrival::none) {
+    panic("a CPU can be started once", nullptr);
+  }
+  cpu.entry = entry;
+  cpu.arrival.store(Arrival::called, std::memory_order_release);
+  if (!machine::power_on(number)) return false;
+  using Machine = hal::Native;
+  const hal::Instant limit = Machine::now() + hal::Duration{2 * Machine::ticks_per_second()};
+  while (Machine::now() < limit) {
+    if (cpu.arrival.load(std::memory_order_acquire) == Arrival::here) return true;
+    Machine::relax();
+  }
+  Arrival expected = Arrival::called;
+  return !cpu.arrival.compare_exchange_strong(expected, Arrival::given_up);
+}
+
 void finish(bool success) {
   machine::drain();
   machine::exit(success);
@@ -75,9 +110,23 @@ void kit_start(uintptr_t boot_info) {
   Range ram = machine::find_memory(boot_info);
   ram.end = std::min(ram.end, ram.begin + kMostMemory);
   start_paging(ram);
-  guard(std::span(kit_boot_stack).first(KIT_BOOT_STACK_GUARD));
+  for (size_t i = 0; i < kMostCpus; ++i) {
+    guard(std::span(kit_boot_stacks).subspan(i * KIT_BOOT_STACK_STRIDE, KIT_BOOT_STACK_GUARD));
+  }
   const auto image_end = reinterpret_cast<uintptr_t>(__image_end);
   free_memory = {(image_end + kPageSize - 1) & ~(kPageSize - 1), ram.end & ~(kPageSize - 1)};
   kernel_main();
   panic("kernel_main returned", nullptr);
+}
+
+void kit_start_cpu(unsigned number) {
+  using namespace kit;
+  machine::start_vectors();
+  join_paging();
+  FurtherCpu& cpu = further_cpus[number];
+  Arrival expected = Arrival::called;
+  // Pairs with the store that called it: its entry is there.
+  if (!cpu.arrival.compare_exchange_strong(expected, Arrival::here)) machine::stop();
+  cpu.entry(static_cast<hal::CpuNumber>(number));
+  panic("the entry of a further CPU returned", nullptr);
 }

@@ -28,7 +28,7 @@ volatile uint32_t& register32(uintptr_t address) {
   return *reinterpret_cast<volatile uint32_t*>(address);
 }
 
-uintptr_t context() { return 2 * cpu() + 1; }
+uintptr_t context() { return 2 * hardware_ids()[cpu()] + 1; }
 
 volatile uint32_t& claim_register() { return register32(kPlic + 0x200004 + 0x1000 * context()); }
 

@@ -53,11 +53,14 @@ Cause cause_of(const KitRiscvFrame& frame) {
 
 }  // namespace
 
-void start_vectors() {
-  const auto top = reinterpret_cast<uintptr_t>(kit_emergency_stacks) +
-                   (uintptr_t{cpu() % KIT_EMERGENCY_STACKS + 1} << KIT_EMERGENCY_STACK_SHIFT);
-  asm volatile("csrw sscratch, %0" : : "r"(top));
-  asm volatile("csrw stvec, %0" : : "r"(kit_trap_entry));
+void start_vectors() { asm volatile("csrw stvec, %0" : : "r"(kit_trap_entry)); }
+
+// sscratch is the end of this CPU's emergency stack, from boot.S on.
+unsigned cpu() {
+  uintptr_t end;
+  asm volatile("csrr %0, sscratch" : "=r"(end));
+  const uintptr_t stacks = reinterpret_cast<uintptr_t>(kit_emergency_stacks);
+  return static_cast<unsigned>(((end - stacks) >> KIT_EMERGENCY_STACK_SHIFT) - 1);
 }
 
 }  // namespace kit::machine

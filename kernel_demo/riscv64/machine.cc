@@ -4,11 +4,15 @@
 #include "kernel_demo/kit/machine.h"
 
 #include "hal/native.h"
+#include "kernel_demo/kit.h"
 #include "kernel_demo/kit/device_tree.h"
 
 // Set by boot.S to what the firmware passed. In .data: boot.S clears .bss first and stores then,
 // but nothing must depend on that order.
 extern "C" {
+/// boot.S. Where a further CPU begins.
+void kit_further_cpu();
+
 [[gnu::section(".data.kit_boot_hart")]] constinit uint64_t kit_boot_hart = 0;
 }
 
@@ -86,8 +90,18 @@ void select_fw_cfg(uint16_t key) {
 
 uint8_t read_fw_cfg() { return *reinterpret_cast<volatile uint8_t*>(kFwCfgData); }
 
-// The only hart that the kit starts.
-unsigned cpu() { return static_cast<unsigned>(kit_boot_hart); }
+std::span<const hal::Native::HardwareId> hardware_ids() {
+  // The firmware chooses which hart boots; the others follow in order.
+  static constinit hal::Native::HardwareId ids[kMostCpus] = {};
+  ids[0] = kit_boot_hart;
+  for (unsigned i = 1; i < kMostCpus; ++i) ids[i] = i <= kit_boot_hart ? i - 1 : i;
+  return ids;
+}
+
+bool power_on(unsigned number) {
+  return hal::Native::power_on(hardware_ids()[number],
+                               reinterpret_cast<uintptr_t>(&kit_further_cpu), number);
+}
 
 void stop() {
   hal::Native::mask();

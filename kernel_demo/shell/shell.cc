@@ -4,14 +4,19 @@
 //
 // A task that it spawns computes until it is killed. Under fifo, where nobody is preempted, it
 // yields from time to time: a shell needs a CPU too.
+//
+// Of several CPUs the shell has the first; on each other one it has a task that does for it what is
+// only done there.
 
 #include "kernel_demo/shell/shell.h"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -39,10 +44,10 @@ class Shell {
 
  public:
   /// Begins under this policy, which is one of the exchangeable.
-  [[noreturn]] static void begin(PolicyName policy) {
+  [[noreturn]] static void begin(PolicyName policy, unsigned cpus) {
     static constinit PolicyName first{};
     first = policy;
-    Kernel::boot([](void*) { serve(first); });
+    Kernel::boot([](void*) { serve(first); }, nullptr, cpus);
   }
 
  private:
@@ -55,16 +60,77 @@ class Shell {
 
   static size_t policy_now() { return Kernel::cpu().policy().index(); }
 
+  /// On all CPUs; the shell's own last: `compute` looks there, and a hand may need its yields.
   static void exchange(size_t index) {
-    S::adjust([index](Exchangeable& policy, Instant now) {
-      Traits::exchange(policy, index, now, milliseconds(kUsualSliceMs));
-    });
+    for (const CpuNumber cpu : std::views::reverse(Kernel::cpus())) {
+      on_cpu(cpu, [index] {
+        S::adjust([index](Exchangeable& policy, Instant now) {
+          Traits::exchange(policy, index, now, milliseconds(kUsualSliceMs));
+        });
+      });
+    }
+  }
+
+  // ---- Other CPUs
+
+  /// A task on each other CPU, as urgent as the shell, for what only a task there may do.
+  struct Hand {
+    Task* task;
+    std::atomic<void (*)(void*)> errand;  // null: it is done
+    void* argument;
+  };
+  static inline constinit std::array<Hand, kCpus> hands_{};
+  static inline constinit Task* shell_ = nullptr;
+
+  static bool has_many_cpus() { return Kernel::cpus().size() > 1; }
+
+  // Their names have a blank, so that no command can name them.
+  static void spawn_hands() {
+    shell_ = &S::current();
+    for (const CpuNumber cpu : Kernel::cpus().subspan(1)) {
+      hands_[cpu].task = Kernel::spawn_on(cpu, Text("hand {}", cpu), lend_hand, &hands_[cpu],
+                                          Traits::attributes(kTopRank, milliseconds(1)));
+    }
+  }
+
+  static void lend_hand(void* argument) {
+    Hand& self = *static_cast<Hand*>(argument);
+    for (;;) {
+      const auto errand = self.errand.load(std::memory_order_acquire);
+      if (errand == nullptr) {
+        S::park();
+        continue;
+      }
+      errand(self.argument);
+      self.errand.store(nullptr, std::memory_order_release);
+      S::wake(*shell_);
+    }
+  }
+
+  /// Calls `function` in a task of that CPU, and waits until it has returned.
+  template <typename F>
+  static void on_cpu(CpuNumber cpu, F function) {
+    Hand& hand = hands_[cpu];
+    if (hand.task == nullptr) return function();  // the shell's own
+    hand.argument = &function;
+    hand.errand.store([](void* f) { (*static_cast<F*>(f))(); }, std::memory_order_release);
+    S::wake(*hand.task);
+    while (hand.errand.load(std::memory_order_acquire) != nullptr) S::park();
+  }
+
+  static CpuNumber cpu_of(const Task& task) { return S::usage(task).cpu; }
+
+  /// The CPU that has the fewest tasks.
+  static CpuNumber emptiest_cpu() {
+    std::array<size_t, kCpus> tasks{};
+    Kernel::for_each_task([&](const Task& task) { ++tasks[cpu_of(task)]; });
+    return *std::ranges::min_element(Kernel::cpus(), {}, [&](CpuNumber cpu) { return tasks[cpu]; });
   }
 
   static std::span<const Command> commands() {
     static constexpr Command kCommands[] = {
         {"ps", "", "the tasks there are, and what they do", ps},
-        {"top", "", "who had the CPU since the last top", top},
+        {"top", "", "who had the CPUs since the last top", top},
         {"spawn", "[name]", "a task that computes until it is killed", spawn},
         {"lock", "[name]", "the same with a mutex: waits while another has it", lock},
         {"nice", "name", "another priority, weight or length of turns", nice},
@@ -72,7 +138,7 @@ class Shell {
         {"suspend", "name", "keeps a task from running", suspend},
         {"resume", "name", "takes back one suspend", resume},
         {"policy", "[name]", "the policy; with a name: that one takes over", policy},
-        {"stats", "", "what this CPU has done, and how long tasks waited for it", stats},
+        {"stats", "", "what each CPU has done, and how long tasks waited for it", stats},
         {"crash", "[way]", "goes wrong, to see the diagnosis", crash},
         {"help", "", "this", help},
         {"exit", "", "ends the machine", [](std::string_view) { kit::finish(true); }},
@@ -87,9 +153,11 @@ class Shell {
     Kernel::set_reader(&S::current());
     // The shell's own turns: short, so that others are not held up by long output.
     S::retune(S::current(), Traits::attributes(kTopRank, milliseconds(kUsualSliceMs)));
+    spawn_hands();
     exchange(static_cast<size_t>(first));
     kit::listen();
-    kit::print("\nA shell under {}; `help` says what it can do.\n", Traits::name(policy_now()));
+    kit::print("\nA shell under {}{}; `help` says what it can do.\n", Traits::name(policy_now()),
+               has_many_cpus() ? Text(" on {} CPUs", Kernel::cpus().size()) : Text(""));
     for (;;) {
       kit::print("baton> ");
       obey(read_line());
@@ -132,10 +200,12 @@ class Shell {
     }
   }
 
-  /// The same with the mutex that they have in common, once this one has it.
-  static void compute_locked(void*) {
+  /// The same with the mutex that they have in common, once this one has it: what `acquire` answers
+  /// is beyond the analysis.
+  [[clang::no_thread_safety_analysis]] static void compute_locked(void*) {
     static constinit sched::Mutex<S> mutex;
     if (!has(mutex.acquire())) return;  // it was killed before it came to that
+    mutex.assert_held();
     compute(nullptr);
     mutex.unlock();
   }
@@ -150,12 +220,6 @@ class Shell {
     });
     if (found == nullptr) kit::print("{}: no such task; `ps` lists them\n", name);
     return found;
-  }
-
-  static bool spawn_named(std::string_view name, hal::Entry entry, const Attributes& attributes) {
-    const auto task = Kernel::try_spawn(name, entry, nullptr, attributes);
-    if (!task) kit::print("{}: {}\n", name, task.error());
-    return task.has_value();
   }
 
   /// Attributes from the next word; `fallback` where there is none. Says what is wrong with it.
@@ -202,10 +266,11 @@ class Shell {
     }
     const auto attributes = read_attributes(words, usual());
     if (!attributes || !is_end(words)) return;
-    if (spawn_named(name, entry, *attributes)) {
-      kit::print("{}: spawned\n", name);
-      let_others_run();  // it may want to begin before the next prompt
-    }
+    const CpuNumber cpu = emptiest_cpu();
+    const auto task = Kernel::try_spawn_on(cpu, name, entry, nullptr, *attributes);
+    if (!task) return kit::print("{}: {}\n", name, task.error());
+    kit::print("{}: spawned{}\n", name, has_many_cpus() ? Text(" on CPU {}", cpu) : Text(""));
+    let_others_run();  // it may want to begin before the next prompt
   }
 
   static void nice(std::string_view words) {
@@ -213,10 +278,13 @@ class Shell {
     if (name.empty()) return kit::print("usage: nice name {}\n", Traits::knob(policy_now()).number);
     Task* const task = find(name);
     if (task == nullptr) return;
-    const Attributes before = S::attributes(*task);
+    Attributes before;
+    on_cpu(cpu_of(*task), [&] { before = S::attributes(*task); });
     const auto attributes = read_attributes(words, before);
     if (!attributes || !is_end(words)) return;
-    if (!S::retune(*task, *attributes)) return kit::print("{}: refused\n", name);
+    bool done = false;
+    on_cpu(cpu_of(*task), [&] { done = S::retune(*task, *attributes); });
+    if (!done) return kit::print("{}: refused\n", name);
     kit::print("{}: {}, was {}\n", name, Traits::describe(*attributes, policy_now()),
                Traits::describe(before, policy_now()));
   }
@@ -237,20 +305,24 @@ class Shell {
   static void suspend(std::string_view words) {
     Task* const task = find_other(words, "suspend");
     if (task == nullptr) return;
-    kit::print("{}: {}\n", task->name(),
-               S::suspend(*task) ? "suspended" : "has been suspended too often");
+    on_cpu(cpu_of(*task), [task] {
+      kit::print("{}: {}\n", task->name(),
+                 S::suspend(*task) ? "suspended" : "has been suspended too often");
+    });
   }
 
   static void resume(std::string_view words) {
     Task* const task = find_other(words, "resume");
     if (task == nullptr) return;
-    const bool was = S::resume(*task);
-    const State now = S::state(*task);
-    const bool is = now == State::suspended || now == State::suspended_blocked;
-    kit::print("{}: {}\n", task->name(),
-               !was ? "was not suspended"
-               : is ? "is still suspended"
-                    : "not suspended any more");
+    on_cpu(cpu_of(*task), [task] {
+      const bool was = S::resume(*task);
+      const State now = S::state(*task);
+      const bool is = now == State::suspended || now == State::suspended_blocked;
+      kit::print("{}: {}\n", task->name(),
+                 !was ? "was not suspended"
+                 : is ? "is still suspended"
+                      : "not suspended any more");
+    });
   }
 
   /// The one task that the words name; null, and said what is wrong, if it is not another one's.
@@ -289,21 +361,28 @@ class Shell {
   static void ps(std::string_view words) {
     if (!is_end(words)) return;
     kit::print("  {:<16}{:<15}{:<9}{:<10}{:>9}{:>7}{:>6}{:>6}\n", "task", "state",
-               Traits::knob(policy_now()).column, "counts as", "ran", "invol.", "vol.", "stack");
-    Kernel::for_each_task([](Task& task) {
-      const sched::Usage usage = S::usage(task);
-      kit::print("  {:<16}{:<15}{:<9}{:<10}{:>9}{:>7}{:>6}{:>6}\n", task.name(),
-                 to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
-                 counts_as(task), to_text(usage.run), usage.involuntary, usage.voluntary,
-                 Kernel::stack_of(task));
-    });
-    kit::print("  {:<50}{:>9}\n", "idle", to_text(S::usage(Kernel::cpu()).idle));
+               Traits::knob(policy_now()).column, "counts as", "ran", "invol.", "vol.",
+               has_many_cpus() ? "CPU" : "stack");
+    for (const CpuNumber cpu : Kernel::cpus()) {
+      on_cpu(cpu, [cpu] {
+        Kernel::for_each_task([cpu](Task& task) {
+          const sched::Usage usage = S::usage(task);
+          if (usage.cpu != cpu) return;
+          kit::print("  {:<16}{:<15}{:<9}{:<10}{:>9}{:>7}{:>6}{:>6}\n", task.name(),
+                     to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
+                     counts_as(task), to_text(usage.run), usage.involuntary, usage.voluntary,
+                     has_many_cpus() ? cpu : Kernel::stack_of(task));
+        });
+      });
+      kit::print("  {:<50}{:>9}{:>19}\n", "idle", to_text(S::usage(Kernel::cpu(cpu)).idle),
+                 has_many_cpus() ? Text("{}", cpu) : Text(""));
+    }
   }
 
   static void top(std::string_view words) {
     if (!is_end(words)) return;
     // What each had used at the last top, by the place of its stack.
-    static constinit std::array<Duration, kStacks + 1> before{};
+    static constinit std::array<Duration, kStacks + kCpus> before{};
     std::array<Row, kStacks + 1> rows;
     size_t count = 0;
     const auto add = [&](const char* name, Duration run, size_t place) {
@@ -314,25 +393,40 @@ class Shell {
       row.name = name;
       row.usage.run = Duration{run.ticks - last.ticks};
     };
-    {
-      const typename S::NoPreempt guard;
-      Kernel::for_each_task(
-          [&](Task& task) { add(task.name(), S::usage(task).run, Kernel::stack_of(task)); });
-      add("idle", S::usage(Kernel::cpu()).idle, kStacks);
+    for (const CpuNumber cpu : Kernel::cpus()) {
+      count = 0;
+      {
+        const typename S::NoPreempt guard;
+        Kernel::for_each_task([&](Task& task) {
+          const sched::Usage usage = S::usage(task);
+          if (usage.cpu == cpu) add(task.name(), usage.run, Kernel::stack_of(task));
+        });
+        add("idle", S::usage(Kernel::cpu(cpu)).idle, kStacks + cpu);
+      }
+      print_heading(cpu);
+      print_chart(std::span(rows).first(count));
     }
-    print_chart(std::span(rows).first(count));
+  }
+
+  /// Of what is said of each CPU, where there are several.
+  static void print_heading(CpuNumber cpu) {
+    if (has_many_cpus()) kit::print("  ── CPU {} {}\n", cpu, kit::Repeat{"─", 67});
   }
 
   static void stats(std::string_view words) {
     if (!is_end(words)) return;
-    const typename S::CpuUsage usage = S::usage(Kernel::cpu());
-    kit::print("  busy {}, idle {}\n", to_text(usage.busy), to_text(usage.idle));
-    kit::print("  switches: {} voluntary, {} involuntary, {} of them preemptions\n",
-               usage.voluntary, usage.involuntary, usage.preemptions);
-    kit::print("  wakes {}, of tasks that were not alive {}, finished tasks {}\n", usage.wakes,
-               usage.stale, Kernel::finished());
-    kit::print("  ready before running:\n");
-    print_histogram(S::latency(Kernel::cpu()));
+    for (const CpuNumber cpu : Kernel::cpus()) {
+      print_heading(cpu);
+      const typename S::CpuUsage usage = S::usage(Kernel::cpu(cpu));
+      kit::print("  busy {}, idle {}\n", to_text(usage.busy), to_text(usage.idle));
+      kit::print("  switches: {} voluntary, {} involuntary, {} of them preemptions\n",
+                 usage.voluntary, usage.involuntary, usage.preemptions);
+      kit::print("  wakes {}, of tasks that were not alive {}, finished tasks {}\n", usage.wakes,
+                 usage.stale, Kernel::finished());
+      if (has_many_cpus()) kit::print("  kicks sent {}\n", kicks_sent[cpu].load());
+      kit::print("  ready before running:\n");
+      print_histogram(S::latency(Kernel::cpu(cpu)));
+    }
   }
 
   static void policy(std::string_view words) {
@@ -383,7 +477,7 @@ void run_shell(const Arguments& arguments) {
     kit::print("\n");
     kit::finish(false);
   }
-  Shell::begin(arguments.policy);
+  Shell::begin(arguments.policy, arguments.cpus);
 }
 
 }  // namespace demo

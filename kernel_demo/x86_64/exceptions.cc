@@ -76,6 +76,17 @@ Gate gate_to(uintptr_t entry, uint64_t ist) {
 
 uintptr_t address_of(const std::byte* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
+void fill_gates() {
+  const uintptr_t entries = address_of(kit_exception_entries);
+  for (unsigned vector = 0; vector < 256; ++vector) {
+    const unsigned entry = vector < kUnexpected ? vector : kUnexpected;
+    gates[vector] = gate_to(entries + entry * kEntrySize, 1);
+  }
+  for (unsigned i = 0; i < hal::x86_64::kVectors; ++i) {
+    gates[hal::x86_64::kFirstVector + i] = gate_to(baton_x86_64_interrupts[i], 0);
+  }
+}
+
 const char* name_of(const KitX86Frame& frame) {
   static constexpr const char* kNames[kUnexpected + 1] = {"division error",
                                                           "debug exception",
@@ -137,14 +148,7 @@ void start_vectors() {
   asm volatile("lgdt %0" : : "m"(gdt));
   asm volatile("ltr %0" : : "r"(kTaskState));
 
-  const uintptr_t entries = address_of(kit_exception_entries);
-  for (unsigned vector = 0; vector < 256; ++vector) {
-    const unsigned entry = vector < kUnexpected ? vector : kUnexpected;
-    gates[vector] = gate_to(entries + entry * kEntrySize, 1);
-  }
-  for (unsigned i = 0; i < hal::x86_64::kVectors; ++i) {
-    gates[hal::x86_64::kFirstVector + i] = gate_to(baton_x86_64_interrupts[i], 0);
-  }
+  if (gates[0].low == 0) fill_gates();  // on the first CPU: all have the same
   const TablePointer idt = {sizeof gates - 1, gates};
   asm volatile("lidt %0" : : "m"(idt));
 }

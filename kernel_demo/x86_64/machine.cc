@@ -3,7 +3,15 @@
 
 #include "kernel_demo/kit/machine.h"
 
+#include <algorithm>
+
+#include "kernel_demo/kit.h"
 #include "kernel_demo/x86_64/io.h"
+
+extern "C" {
+/// boot.S: what a further CPU begins with, to be copied to a page below 1 MiB.
+extern const std::byte kit_trampoline[], kit_trampoline_end[];
+}
 
 namespace kit::machine {
 namespace {
@@ -107,6 +115,19 @@ void flush(uintptr_t address) { asm volatile("invlpg (%0)" : : "r"(address) : "m
 void select_fw_cfg(uint16_t key) { out16(kFwCfgSelect, key); }
 
 uint8_t read_fw_cfg() { return in8(kFwCfgData); }
+
+std::span<const hal::Native::HardwareId> hardware_ids() {
+  static constexpr hal::Native::HardwareId kIds[kMostCpus] = {0, 1, 2, 3, 4, 5, 6, 7};
+  return kIds;
+}
+
+bool power_on(unsigned number) {
+  // RAM that is nobody's: what the kit gives away begins after the image.
+  constexpr uintptr_t kPage = 0x8000;
+  std::copy(kit_trampoline, kit_trampoline_end, reinterpret_cast<std::byte*>(kPage));
+  hal::Native::power_on(hardware_ids()[number], kPage);
+  return true;
+}
 
 unsigned cpu() {
   // The initial APIC id, from CPUID leaf 1: readable in any context.

@@ -13,8 +13,8 @@ set -uo pipefail
 
 readonly SUCCESS=33 FAILURE=35
 
-mode=run cpu='' image='' memory=128M cpus=1 icount='' seconds=30 expect=''
-options=()
+mode=run cpu='' image='' memory=128M cpus=1 cpus_argument='' icount='' seconds=30 expect=''
+options=() one_cpu_options=()
 while (($# > 0)); do
   case "$1" in
     --mode=*) mode="${1#*=}" ;;
@@ -22,10 +22,12 @@ while (($# > 0)); do
     --image=*) image="${1#*=}" ;;
     --memory=*) memory="${1#*=}" ;;
     --cpus=*) cpus="${1#*=}" ;;
+    --cpus-argument=*) cpus_argument="${1#*=}" ;;
     --icount) icount=1 ;;
     --timeout=*) seconds="${1#*=}" ;;
     --expect=*) expect="${1#*=}" ;;
     --option=*) options+=("${1#*=}") ;;
+    --one-cpu-option=*) one_cpu_options+=("${1#*=}") ;;
     --)
       shift
       break
@@ -41,6 +43,11 @@ done
 # command line: PVH's start_info on x86_64, /chosen/bootargs in the device tree elsewhere. Where QEMU lets us,
 # they are in the fw_cfg file opt/baton/args too (QEMU 7.2's riscv64 machine makes its fw_cfg too late for that).
 arguments="$*"
+if [[ -n "${cpus_argument}" ]]; then
+  for word in ${arguments}; do
+    [[ ! "${word}" =~ ^"${cpus_argument}"=([1-9][0-9]?)$ ]] || cpus="${BASH_REMATCH[1]}"
+  done
+fi
 
 qemu=("qemu-system-${cpu}" -kernel "${image}" -m "${memory}" -smp "${cpus}" -no-reboot -nodefaults
   -display none -monitor none -serial stdio)
@@ -71,6 +78,10 @@ if [[ -n "${arguments}" ]]; then
 fi
 if [[ -n "${icount}" ]]; then
   qemu+=(-icount shift=0,sleep=off)
+elif ((cpus > 1)); then
+  qemu+=(-accel tcg,thread=multi)
+else
+  qemu+=("${one_cpu_options[@]}")
 fi
 qemu+=("${options[@]}")
 

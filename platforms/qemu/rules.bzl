@@ -65,9 +65,12 @@ def _qemu_impl(ctx):
         "--memory=" + ctx.attr.memory,
         "--cpus=%d" % ctx.attr.cpus,
     ]
+    if ctx.attr.cpus_argument:
+        words.append("--cpus-argument=" + ctx.attr.cpus_argument)
     if ctx.attr.icount:
         words.append("--icount")
     words += ["--option=" + option for option in ctx.attr.qemu_options]
+    words += ["--one-cpu-option=" + option for option in ctx.attr.one_cpu_options]
     words += ctx.attr.launcher_flags + ["--"] + ctx.attr.guest_args
 
     script = ctx.actions.declare_file(ctx.label.name)
@@ -84,11 +87,13 @@ def _qemu_impl(ctx):
 
 _ATTRS = {
     "cpus": attr.int(default = 1),
+    "cpus_argument": attr.string(),
     "guest_args": attr.string_list(),
     "icount": attr.bool(),
     "image": attr.label(mandatory = True, allow_single_file = True, cfg = _image_transition),
     "launcher_flags": attr.string_list(),
     "memory": attr.string(default = "128M"),
+    "one_cpu_options": attr.string_list(),
     "optimized": attr.bool(),
     "platform": attr.string(default = "x86_64", values = _PLATFORMS),
     "qemu_options": attr.string_list(),

@@ -5,6 +5,9 @@
 // the highest is found in constant time, and only when the highest empties: its address is cached,
 // and so is how long a turn there may last.
 //
+// A task that is preempted goes on later with what is left of its slice: were it whole again, a
+// level whose tasks are preempted often enough would never come to the second of them.
+//
 // With a preemption threshold (Wang and Saksena, "Scheduling Fixed-Priority Tasks with Preemption
 // Threshold", RTCSA 1999) a task, once it has started to run, counts as `threshold` until it blocks
 // or yields: only tasks above that preempt it. Here that is not a second rule for comparing tasks
@@ -149,12 +152,16 @@ class BasicFixedPriority {
   Links enqueue(Entity& entity, Enter why, Instant) {
     const Links links = enter(entity, &Queue::push_back);
     if (why == Enter::inherited && links == Links::intact) {
-      levels_[entity.level()].queue.start_at(entity);
+      Level& level = levels_[entity.level()];
+      level.queue.start_at(entity);
+      level.left = {};
     }
     return links;
   }
 
   [[gnu::always_inline]] Links dequeue(Entity& entity, Leave why, Instant) {
+    // Who parks or exits is current, and then nothing is left over from before.
+    if (why != Leave::blocked && why != Leave::exited) forget_turn(entity);
     const Links links = leave(entity);
     if constexpr (kHasThresholds) {
       if (why != Leave::inherited) entity.place_ = entity.home_;
@@ -165,9 +172,12 @@ class BasicFixedPriority {
     return links;
   }
 
-  Links put_back(Entity& entity, Pause why, Instant) {
+  Links put_back(Entity& entity, Pause why, Instant now) {
     [[assume(top_ != nullptr)]];  // the entity is in a ring
-    if (why == Pause::preempted) return Links::intact;
+    if (why == Pause::preempted) {
+      levels_[entity.level()].keep_turn(entity, end_, now);
+      return Links::intact;
+    }
     if constexpr (kHasThresholds) {
       if (entity.place_ != entity.home_) return move(entity, entity.home_, &Queue::push_back);
     }
@@ -197,7 +207,12 @@ class BasicFixedPriority {
         return {};
       }
     }
-    return {&top_->queue.front(), Instant{now.ticks + turn_.ticks}};
+    end_ = Instant{now.ticks + turn_.ticks};
+    if (top_->left != Duration{}) [[unlikely]] {
+      if (turn_ < forever) end_ = Instant{now.ticks + top_->left.ticks};
+      top_->left = {};
+    }
+    return {&top_->queue.front(), end_};
   }
 
   /// A higher level preempts, and so does one that inherits the same; otherwise at the same level a
@@ -208,18 +223,38 @@ class BasicFixedPriority {
     Level& level = levels_[current.level()];
     if (&level.queue.front() != &current) return now;  // one that inherits came before it
     if (level.saved == 0) return never;
-    return Instant{now.ticks + level.slice().ticks};
+    const Instant end{now.ticks + level.slice().ticks};
+    end_ = std::min(end_, end);
+    return end;
   }
 
  private:
   using Queue = Ring<Entity, BasicFixedPriority>;
 
-  struct Level {
+  // Aligned so that one is found by a shift.
+  struct alignas(4 * sizeof(uint64_t)) Level {
     Queue queue;
     uint64_t saved = 0;  // by how much a slice here is shorter than `forever`: zero where it is not
+    Duration left;       // of the front's slice; zero: all of it
 
     Duration slice() const { return Duration{forever.ticks - saved}; }
+
+    // `entity` is preempted in a turn that was to last until `end`.
+    void keep_turn(const Entity& entity, Instant end, Instant now) {
+      const int64_t rest = static_cast<int64_t>(end.ticks - now.ticks);
+      if (rest >= kEndless || &queue.front() != &entity) return;
+      // At least a tick: the next pick must tell it from a whole slice.
+      left = Duration{static_cast<uint64_t>(std::max(rest, int64_t{1}))};
+    }
   };
+  // A turn that is to go on for as long as this is one without an end.
+  static constexpr int64_t kEndless = forever.ticks / 2;
+
+  // It leaves before its turn goes on: what was left of its slice is nobody's.
+  void forget_turn(const Entity& entity) {
+    Level& level = levels_[entity.level()];
+    if (&level.queue.front() == &entity) level.left = {};
+  }
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {
     Level& level = levels_[entity.level()];
@@ -274,6 +309,7 @@ class BasicFixedPriority {
 
   Level* top_ = nullptr;     // the highest level that holds somebody
   Duration turn_ = forever;  // how long a turn there may last
+  Instant end_ = never;      // of the current turn
   LevelSet occupied_;
   std::array<Level, kLevels> levels_{};
 };

@@ -164,8 +164,8 @@ concept Policy =
     requires(P& p, typename P::Entity& e, Pause why, Instant now) {
       { p.put_back(e, why, now) } -> std::same_as<Links>;
     } &&
-    // pick(now): there is no current entity; the result becomes current. Asking again
-    // without a change gives the same entity.
+    // pick(now): there is no current entity; the result becomes current. Where it is
+    // nobody, asking again without a change gives the same answer.
     requires(P& p, Instant now) {
       { p.pick(now) } -> std::same_as<Choice<typename P::Entity>>;
     };

@@ -29,7 +29,7 @@ class [[clang::capability("mutex")]] CeilingMutex : public sync_internal::Owned<
       : sync_internal::Owned<S>(&ceiling_of_this_), ceiling_of_this_(ceiling) {}
 
   /// Waits for it whatever happens: through cancel and kill. What `acquire` refuses stops.
-  void lock() {
+  [[clang::acquire_capability()]] void lock() {
     switch (acquire_with(never, true)) {
       case Locked::above_ceiling: stop("a task above the ceiling of a mutex locks it");
       case Locked::deadlock: stop("a mutex is waited for by its own owner");
@@ -39,10 +39,12 @@ class [[clang::capability("mutex")]] CeilingMutex : public sync_internal::Owned<
   }
 
   /// If it is free and the caller not above its ceiling.
-  bool try_lock() { return has(acquire_with(Instant{}, true)); }
+  [[clang::try_acquire_capability(true)]] bool try_lock() {
+    return has(acquire_with(Instant{}, true));
+  }
 
   /// By another task: stops.
-  void unlock() {
+  [[clang::release_capability()]] void unlock() {
     const typename S::Masked masked;
     masked.unbind(*this);
     this->hand_over(masked, 0);
@@ -55,12 +57,18 @@ class [[clang::capability("mutex")]] CeilingMutex : public sync_internal::Owned<
 
   /// In the standard's terms: whether the caller has it.
   template <StandardDuration D>
-  bool try_lock_for(const D& length) {
+  [[clang::try_acquire_capability(true)]] bool try_lock_for(const D& length) {
     return has(acquire_for(ticks_of<S>(length)));
   }
   template <StandardTimePoint T>
-  bool try_lock_until(const T& point) {
+  [[clang::try_acquire_capability(true)]] bool try_lock_until(const T& point) {
     return try_lock_for(point - T::clock::now());
+  }
+
+  /// For who has it, by `acquire`, which the compiler's analysis does not follow: says so. By
+  /// another task: stops.
+  [[clang::assert_capability()]] void assert_held() const {
+    if (this->owner() != &S::current()) stop("a mutex is not held by who says so");
   }
 
   /// For who has it: whether it came from a task that had ended with it. Until the next unlock.

@@ -101,6 +101,36 @@ class EventFlags {
   }
 
  private:
+  struct Want;
+  struct FlagWaiter;
+
+ public:
+  /// For `wait_any` (sched/sync/wait_any.h), which says what these are.
+  class Expecting {
+   public:
+    using Waiter = FlagWaiter;
+
+    Expecting(EventFlags& flags, const Want& want, uint32_t& found)
+        : flags_(flags), want_(want), found_(found) {}
+    bool try_now() {
+      const uint32_t found = flags_.try_wait(want_.wanted, want_.match, want_.use);
+      if (found != 0) found_ = found;
+      return found != 0;
+    }
+    Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting, want_); }
+    typename S::Task* enter(Waiter& waiter) { return flags_.enter(waiter); }
+    void leave(Waiter& waiter) {
+      flags_.leave(waiter);
+      if (waiter.found != 0) found_ = waiter.found;
+    }
+
+   private:
+    EventFlags& flags_;
+    const Want want_;
+    uint32_t& found_;
+  };
+
+ private:
   static constexpr uint64_t kMarked = uint64_t{1} << 32;  // somebody waits
 
   struct Want {
@@ -153,6 +183,37 @@ class EventFlags {
     return found;
   }
 
+  typename S::Task* enter(FlagWaiter& waiter) {
+    const Want& want = waiter.want;
+    if (want.wanted == 0) S::Masked::stop("waiting for no event flag", waiter.task());
+    waiters_.lock();
+    // Marked, they are set and taken under the lock: what is seen here is still there when the call
+    // has begun to be served.
+    const uint64_t word = word_.fetch_or(kMarked, std::memory_order_acq_rel);
+    if (!want.is_met_by(word) || (want.use == FlagUse::clear && waiters_.is_sweeping())) {
+      waiters_.insert(waiter, waiters_.is_sweeping());
+    } else if (waiter.waiting().begin_to_serve()) {
+      hand_over(waiter, word);
+      waiter.waiting().serve(static_cast<Waiter<S>*>(&waiter));
+    }
+    unmark();
+    waiters_.unlock();
+    return nullptr;
+  }
+
+  void leave(FlagWaiter& waiter) {
+    waiters_.lock();
+    waiters_.remove(waiter);
+    unmark();
+    waiters_.unlock();
+  }
+
+  // What it wants is in `word`. Locked, and marked.
+  void hand_over(FlagWaiter& waiter, uint64_t word) {
+    waiter.found = waiter.want.of(word);
+    if (waiter.want.use == FlagUse::clear) clear(waiter.found);
+  }
+
   // What it wants, as far as those who wait already leave it. Locked. None: `word` does not hold
   // it, or a sweep is on its way to somebody who may want it too.
   uint32_t take(const Want& want, uint64_t& word) {
@@ -183,11 +244,7 @@ class EventFlags {
             word = word_.load(std::memory_order_acquire);
             return static_cast<FlagWaiter&>(waiter).want.is_met_by(word);
           },
-          [&](Waiter<S>& waiter) {
-            const Want& want = static_cast<FlagWaiter&>(waiter).want;
-            static_cast<FlagWaiter&>(waiter).found = want.of(word);
-            if (want.use == FlagUse::clear) clear(want.of(word));
-          });
+          [&](Waiter<S>& waiter) { hand_over(static_cast<FlagWaiter&>(waiter), word); });
       unmark();
       const bool is_last = !waiters_.is_sweeping();
       waiters_.unlock();
@@ -203,6 +260,13 @@ class EventFlags {
   std::atomic<uint64_t> word_;
   sync_internal::SweepQueue<S> waiters_;
 };
+
+/// Those of `flags` that are wanted, among other things to be waited for: `found`, if it is they.
+template <typename S>
+typename EventFlags<S>::Expecting expecting(EventFlags<S>& flags, uint32_t wanted, FlagMatch match,
+                                            FlagUse use, uint32_t& found) {
+  return typename EventFlags<S>::Expecting(flags, {wanted, match, use}, found);
+}
 
 }  // namespace sched
 

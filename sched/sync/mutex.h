@@ -61,12 +61,18 @@ class [[clang::capability("mutex")]] Mutex : public sync_internal::Owned<S> {
 
   /// In the standard's terms: whether the caller has it.
   template <StandardDuration D>
-  bool try_lock_for(const D& length) {
+  [[clang::try_acquire_capability(true)]] bool try_lock_for(const D& length) {
     return has(acquire_for(ticks_of<S>(length)));
   }
   template <StandardTimePoint T>
-  bool try_lock_until(const T& point) {
+  [[clang::try_acquire_capability(true)]] bool try_lock_until(const T& point) {
     return try_lock_for(point - T::clock::now());
+  }
+
+  /// For who has it, by `acquire`, which the compiler's analysis does not follow: says so. By
+  /// another task: stops.
+  [[clang::assert_capability()]] void assert_held() const {
+    if (this->owner() != &S::current()) stop("a mutex is not held by who says so");
   }
 
   /// For who has it: whether it came from a task that had ended with it. Until the next unlock.

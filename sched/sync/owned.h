@@ -214,8 +214,8 @@ class Owned : public Bond {
   // Its owner ends.
   static void abandon(Bond& self) {
     Masked masked;
-    Owned& owned = static_cast<Owned&>(self);
-    owned.hand_over(masked, kAbandoned);
+    masked.unbind(self);  // in one step with what follows: till then who waits lends
+    static_cast<Owned&>(self).hand_over(masked, kAbandoned);
   }
 
   // What `task` holds and is waited for, joined with `claims`.

@@ -75,6 +75,13 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
     });
   }
 
+  /// As `WaitQueue::remove`.
+  void remove(SweptWaiter<S>& waiter) {
+    if (!waiter.is_in()) return;
+    forget(waiter);
+    WaitQueue<S>::remove(waiter);
+  }
+
   /// As `WaitQueue::update`.
   void update(SweptWaiter<S>& waiter, const typename S::Claim& claim) {
     WaitQueue<S>::update(waiter, claim);

@@ -25,7 +25,8 @@
 namespace sched {
 
 /// What can be waited for among others: a small object that says of which primitive, and how. It
-/// is made by a function of that primitive's header: `taking(semaphore)`, `receiving(queue, into)`.
+/// is made by a function of that primitive's header: `taking(semaphore)`, `receiving(queue, into)`,
+/// `expecting(flags, wanted, match, use, found)`.
 ///
 ///     W::Waiter              a `Waiter<S>`, with what the primitive must know of who waits there
 ///     w.waiter(waiting)      makes one, for this call

@@ -25,7 +25,7 @@ enum class Flaw : uint8_t {
   overflows,               // an extreme slice times an extreme share does not fit
   keeps_to_a_grid,         // the next end of a slice is the last one and a slice: behind by a jump
   demotes_the_preempted,   // who is put back in the middle of a turn goes behind the others
-  rotates_when_asked,      // each `pick` is a turn
+  tires_when_asked,        // each `pick` of nobody puts off the next one
   always_has_a_peer,       // of one that is alone, too
   ages_attributes,         // writes what it makes of the attributes where they are
   gives_away_the_current,  // `surplus` does not know who is current
@@ -161,8 +161,9 @@ class Turns {
     if (has(Flaw::runs_the_blocked) && current_ != nullptr) return {current_, never};
     Entity* chosen = first();
     current_ = chosen;
-    if (chosen == nullptr) return {};
-    if (has(Flaw::rotates_when_asked)) chosen->number = next_++;
+    if (chosen == nullptr) {
+      return {nullptr, has(Flaw::tires_when_asked) ? now + Duration{++asked_} : never};
+    }
     if (kHoldsBack && chosen->attributes.share == 7) {
       return {nullptr, has(Flaw::waits_in_vain) ? now + Duration{1} : never};
     }
@@ -232,6 +233,7 @@ class Turns {
   Ring<Entity, Turns> ring_;
   Entity* current_ = nullptr;
   uint16_t next_ = 0;
+  uint64_t asked_ = 0;
   uint32_t given_ = 0;
   int length_ = 0;
   bool somebody_blocked_ = false;

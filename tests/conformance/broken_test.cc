@@ -67,8 +67,8 @@ TEST(Broken, AClockMayJump) {
 TEST(Broken, NothingChangesBeforeUntil) {
   expect_caught<Flaw::demotes_the_preempted>(Rule::honest, Check::rules);
 }
-TEST(Broken, PickIsIdempotent) {
-  expect_caught<Flaw::rotates_when_asked>(Rule::idempotent, Check::rules);
+TEST(Broken, PickOfNobodyIsIdempotent) {
+  expect_caught<Flaw::tires_when_asked>(Rule::idempotent, Check::rules);
 }
 TEST(Broken, HasPeerTellsTheTruth) {
   expect_caught<Flaw::always_has_a_peer>(Rule::peers, Check::rules);

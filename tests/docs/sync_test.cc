@@ -21,6 +21,7 @@
 #include "sched/sync/mutex.h"
 #include "sched/sync/once.h"
 #include "sched/sync/recursive_mutex.h"
+#include "sched/sync/rw_lock.h"
 #include "sched/sync/semaphore.h"
 #include "sched/sync/seq_lock.h"
 #include "sched/sync/spin_lock.h"
@@ -68,8 +69,8 @@ void clear_journal() {
        next = next + kPeriod) {
     // Or does without, this time.
     if (has(mutex.acquire_for(kPeriod))) {
+      const std::lock_guard lock(mutex, std::adopt_lock);
       journal.clear();
-      mutex.unlock();
     }
   }
 }
@@ -184,6 +185,7 @@ TEST(SyncPage, SaysTheSizesOfAll) {
   expect_row("Mutex", sizeof(Mutex<S>));
   expect_row("RecursiveMutex", sizeof(RecursiveMutex<S>));
   expect_row("CeilingMutex", sizeof(CeilingMutex<S>));
+  expect_row("RwLock", sizeof(RwLock<S>));
   expect_row("EventFlags", sizeof(EventFlags<S>));
   expect_row("Barrier", sizeof(Barrier<S>));
   expect_row("Latch", sizeof(Latch<S>));

@@ -35,6 +35,7 @@ TEST(ArgumentsTest, EveryNameIsKnown) {
   EXPECT_EQ(parse_arguments("run=tour")->run, Run::tour);
   EXPECT_EQ(parse_arguments("run=threads")->run, Run::threads);
   EXPECT_EQ(parse_arguments("run=shell")->run, Run::shell);
+  EXPECT_EQ(parse_arguments("run=smp")->run, Run::smp);
   EXPECT_EQ(parse_arguments("run=selftest")->run, Run::selftest);
 }
 
@@ -59,6 +60,8 @@ TEST(ArgumentsTest, BlanksDoNotMatterAndTheLastOneCounts) {
 TEST(ArgumentsTest, BoundsAreIncluded) {
   EXPECT_EQ(parse_arguments("tasks=1")->tasks, 1u);
   EXPECT_EQ(parse_arguments("tasks=20")->tasks, kMostTasks);
+  EXPECT_EQ(parse_arguments("run=smp cpus=8")->cpus, kMostCpus);
+  EXPECT_EQ(parse_arguments("cpus=1")->cpus, 1u);
   EXPECT_EQ(parse_arguments("seconds=60")->seconds, 60u);
   EXPECT_EQ(parse_arguments("slice=100")->slice, 100u);
   EXPECT_EQ(parse_arguments("slice=1000000")->slice, 1'000'000u);
@@ -89,6 +92,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"tasks=", "tasks=", "not a number"},
                     Refusal{"tasks=-1", "tasks=-1", "not a number"},
                     Refusal{"tasks=1x", "tasks=1x", "not a number"},
+                    Refusal{"cpus=0", "cpus=0", "not a number from 1 to 8"},
+                    Refusal{"cpus=9", "cpus=9", "not a number from 1 to 8"},
+                    Refusal{"cpus=2", "cpus=", "is for run=smp and run=shell"},
+                    Refusal{"run=threads cpus=4", "cpus=", "is for run=smp and run=shell"},
                     Refusal{"seconds=61", "seconds=61", "not a number from 1 to 60"},
                     Refusal{"seconds=4294967297", "seconds=4294967297", "not a number"},
                     Refusal{"slice=99", "slice=99", "not a number from 100"},
@@ -99,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Each name of the help is accepted as one: with no value it is the value that is wrong.
 TEST(ArgumentsTest, HelpNamesWhatIsRead) {
-  EXPECT_EQ(argument_help().size(), 5u);
+  EXPECT_EQ(argument_help().size(), 6u);
   for (const ArgumentHelp& help : argument_help()) {
     const auto arguments = parse_arguments(std::string(help.name) + "=");
     ASSERT_FALSE(arguments);

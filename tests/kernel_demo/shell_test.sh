@@ -1,56 +1,12 @@
 #!/bin/bash
 #
-# Types at the demo kernel's shell as a person would, waiting for each prompt, and checks the answers.
-# Argument: the qemu_run that boots it.
+# Types at the demo kernel's shell, on one CPU. Argument: the qemu_run that boots it.
 
 set -euo pipefail
 
-readonly RUN="$1"
-readonly PROMPT='baton'
+source "${BASH_SOURCE[0]%/*}/shell_driver.sh"
 
-log=''
-fail() {
-  echo "$1"
-  echo "----- the log of ${RUN}"
-  echo "${log}"
-  exit 1
-}
-
-# Reads up to the next prompt, "baton> ", into `answer`. No other ">" is ever printed.
-read_answer() {
-  answer=''
-  # The limit is for a shell that hangs: it is never waited for.
-  if ! IFS= read -r -t 40 -d '>' -u "${from}" answer; then
-    log+="${answer}"
-    fail "no prompt after: $1"
-  fi
-  answer="${answer//$'\r'/}"
-  log+="${answer}>"
-  [[ "${answer}" == *"${PROMPT}" ]] || fail "something else than a prompt after: $1"
-}
-
-# press KEYS [EXPRESSION...]: the answer must have a line that matches each extended regular expression.
-press() {
-  local command="$1" expression
-  shift
-  printf '%b' "${command}" >&"${to}"
-  read_answer "${command}"
-  for expression in "$@"; do
-    grep -qE -- "${expression}" <<< "${answer}" || fail "'${command}' was not answered by: ${expression}"
-  done
-}
-
-# enter COMMAND [EXPRESSION...]: the same, with the key that ends a line.
-enter() {
-  press "$1\n" "${@:2}"
-}
-
-coproc guest { "./${RUN}" run=shell policy=round_robin 2>&1; }
-pid="${guest_PID}"
-trap 'kill "${pid}" 2> /dev/null || true' EXIT
-exec {from}<&"${guest[0]}" {to}>&"${guest[1]}"
-
-read_answer 'the start'
+boot "$1" policy=round_robin
 grep -q '^A shell under round_robin' <<< "${answer}" || fail 'no greeting'
 
 enter 'help' '^  ps +the tasks' '^  spawn +\[name\] \[turn in ms\]' '^  exit '
@@ -146,9 +102,4 @@ enter 'stats' '^  busy .*, idle ' '^  switches: [0-9]+ voluntary' 'finished task
 enter 'policy round_robin' '^round_robin takes over 1 task$'
 enter 'ps' '^  shell +running'
 
-printf '\004' >&"${to}"
-rest="$(cat <&"${from}")"
-log+="${rest}"
-status=0
-wait "${pid}" || status=$?
-((status == 0)) || fail "Ctrl-D ended it with ${status}"
+end

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/scheduler.h"

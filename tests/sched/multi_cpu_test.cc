@@ -1,5 +1,5 @@
-// Several virtual CPUs that come in between each other wherever the seed, or the explorer, says:
-// nothing is lost, nothing happens twice, and everybody's order is kept.
+// Several virtual CPUs that come in between each other wherever the seed says: nothing is
+// lost, nothing happens twice, and everybody's order is kept.
 //
 // Built once more for ThreadSanitizer (`find_races`): whatever two CPUs touch without the protocol
 // of sched/mailbox.h having ordered it is a data race there. So tasks of different CPUs share
@@ -18,7 +18,6 @@
 
 #include "absl/random/distributions.h"
 #include "gtest/gtest.h"
-#include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
@@ -36,10 +35,8 @@ namespace {
 #endif
 #ifdef SLOW
 constexpr uint64_t kSeeds = 15;
-constexpr uint32_t kHandOvers = 1;
 #else
 constexpr uint64_t kSeeds = 120;
-constexpr uint32_t kHandOvers = 2;
 #endif
 
 // Numbers that a seed decides; the same on every host.
@@ -761,77 +758,6 @@ TEST(Storm, LosesNobodyUnderPreemptionThresholds) {
       return FixedPriorityThreshold::Attributes{
           .priority = priority, .threshold = static_cast<uint16_t>(priority + random.below(3))};
     }).run();
-  });
-}
-
-// --- Every schedule of small scenarios ---
-
-// `scenario(kernel)` makes tasks and boots; all of them must have finished at the end.
-template <typename P>
-void explore(const std::function<void(Kernel<P>&)>& scenario) {
-  hal::sim::Explorer explorer({.hand_overs = kHandOvers});
-  while (explorer.next() && !testing::Test::HasFailure()) {
-    Kernel<P> kernel({.cpus = 2, .explorer = &explorer});
-    scenario(kernel);
-    EXPECT_EQ(kernel.run(), End::quiet);
-    for (const auto& thread : kernel.threads) EXPECT_EQ(thread.finishes, 1) << thread.text;
-  }
-  EXPECT_TRUE(explorer.complete());
-  EXPECT_GT(explorer.runs(), 10u);
-}
-
-TEST(EverySchedule, OfAParkAndARemoteWake) {
-  explore<Fifo>([](Kernel<Fifo>& kernel) {
-    using S = Kernel<Fifo>::S;
-    auto& sleeper = kernel.make("sleeper", [] { EXPECT_EQ(S::park(), Woken::by_wake); });
-    auto& waker = kernel.make("waker", [&] { S::wake(sleeper); });
-    kernel.boot([&] {
-      kernel.spawn(sleeper);
-      kernel.spawn_on(1, waker);
-    });
-  });
-}
-
-TEST(EverySchedule, OfAnEndAndARemoteWakeOrKill) {
-  for (const bool kill : {false, true}) {
-    explore<Fifo>([kill](Kernel<Fifo>& kernel) {
-      using S = Kernel<Fifo>::S;
-      auto& task = kernel.make("task", [] {});
-      auto& other = kernel.make("other", [&, kill] { kill ? S::kill(task) : S::wake(task); });
-      kernel.boot([&] {
-        kernel.spawn_on(1, other);
-        kernel.spawn(task);
-      });
-    });
-  }
-}
-
-TEST(EverySchedule, OfAnArrivalAndAKill) {
-  explore<Fifo>([](Kernel<Fifo>& kernel) {
-    using S = Kernel<Fifo>::S;
-    auto& task = kernel.make("task", [] { EXPECT_EQ(S::park(), Woken::by_kill); });
-    kernel.boot([&] {
-      kernel.spawn_on(1, task);
-      S::kill(task);
-    });
-  });
-}
-
-TEST(EverySchedule, OfAPingPong) {
-  explore<Fifo>([](Kernel<Fifo>& kernel) {
-    using S = Kernel<Fifo>::S;
-    auto& pong = kernel.make("pong", [&kernel] {
-      S::park();
-      S::wake(kernel.threads[1]);
-    });
-    auto& ping = kernel.make("ping", [&pong] {
-      S::wake(pong);
-      S::park();
-    });
-    kernel.boot([&] {
-      kernel.spawn_on(1, pong);
-      kernel.spawn(ping);
-    });
   });
 }
 

@@ -222,6 +222,37 @@ TEST(Preemption, TakesTurnsOnALevelWithASlice) {
   EXPECT_EQ(kernel.lines, (Lines{"a 260", "b 310"}));
 }
 
+// Known from elsewhere: a slice that begins anew after each preemption never ends where somebody
+// more urgent comes more often than that, and the equals of its task starve.
+TEST(Slice, IsNotResetByAFrequentHigherPriorityTask) {
+  Kernel<FixedPriority> kernel;
+  using S = decltype(kernel)::S;
+  auto& high = kernel.make("high",
+                           [&] {
+                             for (int i = 1; i <= 100; ++i) S::sleep_until(at(1000 + 60 * i));
+                           },
+                           {.priority = 9});
+  std::string turns;
+  for (const char* name : {"a", "b"}) {
+    kernel.make(name,
+                [&, name] {
+                  for (int i = 0; i < 200; ++i) {
+                    Sim::spend(ticks(10));
+                    if (turns.empty() || turns.back() != *name) turns += *name;
+                  }
+                },
+                {.priority = 5});
+  }
+  kernel.boot([&] {
+    kernel.cpu(0).policy().set_slice(5, ticks(100));
+    kernel.spawn(high);
+    for (size_t i : {1, 2}) kernel.spawn(kernel.threads[i]);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  // 2000 ticks of work each, and some for the calls, in turns of 100.
+  EXPECT_EQ(turns, "ababababababababababababababababababababab");
+}
+
 TEST(Preemption, RespectsAThreshold) {
   Kernel<FixedPriorityThreshold> kernel;
   using S = decltype(kernel)::S;

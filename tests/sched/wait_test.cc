@@ -8,13 +8,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/scheduler.h"
@@ -258,111 +256,6 @@ TEST(Wait, IsForTasksAlone) {
   guarded.boot([&] { guarded.spawn(guard); });
   EXPECT_EQ(guarded.run(),
             (Panic{"yield, park or exit while a guard forbids rescheduling", "guard"}));
-}
-
-// ---- Two CPUs, every schedule ----
-
-// The wait times out on CPU 0, and at about that instant CPU 1 wakes, cancels or kills.
-TEST(Race, OfTheTimeoutWithAnotherCpuHasOneWinner) {
-  for (const int act : {0, 1, 2}) {
-    std::set<Woken> reasons;
-    for (const uint64_t when : {1999, 2000}) {
-      hal::sim::Explorer explorer({.hand_overs = 1});
-      while (explorer.next()) {
-        K kernel({.cpus = 2, .explorer = &explorer});
-        auto& task = kernel.make("task",
-                                 [&] {
-                                   const Woken reason = S::park_until(at(2000));
-                                   reasons.insert(reason);
-                                   S::sleep_until(at(3000));
-                                   // What came too late is here now, if it is of any use.
-                                   const Woken next = S::park_until(at(3100));
-                                   if (act == 0)
-                                     EXPECT_NE(reason == Woken::by_wake, next == Woken::by_wake);
-                                   if (act == 1) EXPECT_EQ(next, Woken::by_timeout);
-                                   if (act == 2) EXPECT_EQ(next, Woken::by_kill);
-                                 },
-                                 {.priority = 1});
-        auto& other = kernel.make("other",
-                                  [&] {
-                                    S::sleep_until(at(when));
-                                    if (act == 0) S::wake(task);
-                                    if (act == 1) S::cancel_wait(task);
-                                    if (act == 2) S::kill(task);
-                                  },
-                                  {.priority = 1});
-        kernel.boot([&] {
-          kernel.spawn_on(1, other);
-          kernel.spawn(task);
-        });
-        ASSERT_EQ(kernel.run(), End::quiet) << explorer.schedule();
-        ASSERT_EQ(task.finishes, 1) << explorer.schedule();
-      }
-      EXPECT_TRUE(explorer.complete());
-    }
-    EXPECT_EQ(reasons.size(), 2u) << act;
-  }
-}
-
-// The same for what is served, which decides before the wake.
-TEST(Race, OfTheTimeoutWithAServerHasOneWinner) {
-  std::set<Waited> ends;
-  hal::sim::Explorer explorer({.hand_overs = 1});
-  while (explorer.next()) {
-    K kernel({.cpus = 2, .explorer = &explorer});
-    Semaphore<S> semaphore;
-    auto& task = kernel.make("task",
-                             [&] {
-                               const Waited end = semaphore.take_until(at(2000));
-                               ends.insert(end);
-                               S::sleep_until(at(3000));
-                               EXPECT_EQ(semaphore.permits(), end == Waited::done ? 0 : 1);
-                             },
-                             {.priority = 1});
-    auto& other = kernel.make("other",
-                              [&] {
-                                S::sleep_until(at(2000));
-                                EXPECT_TRUE(semaphore.give());
-                              },
-                              {.priority = 1});
-    kernel.boot([&] {
-      kernel.spawn_on(1, other);
-      kernel.spawn(task);
-    });
-    ASSERT_EQ(kernel.run(), End::quiet) << explorer.schedule();
-    ASSERT_EQ(task.finishes, 1) << explorer.schedule();
-  }
-  EXPECT_TRUE(explorer.complete());
-  EXPECT_EQ(ends, (std::set<Waited>{Waited::done, Waited::timed_out}));
-}
-
-// A flag, then a wake; the other CPU looks, then parks.
-TEST(Race, OfAWakeWithTheWayIntoAWaitLosesNothing) {
-  hal::sim::Explorer explorer({.hand_overs = 1});
-  while (explorer.next()) {
-    K kernel({.cpus = 2, .explorer = &explorer});
-    std::atomic<bool> flag = false;
-    auto& task = kernel.make("task",
-                             [&] {
-                               S::sleep_until(at(2000));
-                               while (!flag.load()) S::park();
-                             },
-                             {.priority = 1});
-    auto& other = kernel.make("other",
-                              [&] {
-                                S::sleep_until(at(2000));
-                                flag.store(true);
-                                S::wake(task);
-                              },
-                              {.priority = 1});
-    kernel.boot([&] {
-      kernel.spawn_on(1, other);
-      kernel.spawn(task);
-    });
-    ASSERT_EQ(kernel.run(), End::quiet) << explorer.schedule();
-    ASSERT_EQ(task.finishes, 1) << explorer.schedule();
-  }
-  EXPECT_TRUE(explorer.complete());
 }
 
 // ---- Several CPUs, many schedules ----

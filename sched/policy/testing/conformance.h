@@ -131,7 +131,7 @@ enum class Rule : uint8_t {
   lost,        ///< never picks a runnable entity although it is asked again and again
   until,       ///< gives an `until` that is not after `now`
   honest,      ///< changes its mind before `until` although nothing has happened
-  idempotent,  ///< gives another answer when it is asked the same twice
+  idempotent,  ///< names nobody, and gives another answer when it is asked the same again
   peers,       ///< `has_peer` says other than what a yield does
   attributes,  ///< changes attributes that nobody has changed
   claims,      ///< an entity counts for other than its own joined with what it inherits
@@ -157,7 +157,8 @@ constexpr const char* to_string(Rule rule) {
     case Rule::lost: return "lost: it never picks a runnable entity, however often it is asked";
     case Rule::until: return "until: the instant at which to ask again is not after now";
     case Rule::honest: return "honest: it changes its mind before `until`";
-    case Rule::idempotent: return "idempotent: asked the same twice, it answers otherwise";
+    case Rule::idempotent:
+      return "idempotent: it names nobody, and asked again, it answers otherwise";
     case Rule::peers: return "peers: has_peer says other than what a yield does";
     case Rule::attributes: return "attributes: they change although nobody changes them";
     case Rule::claims: return "claims: one counts for other than its own and what it inherits";
@@ -492,9 +493,10 @@ class Run : public Mechanism {
     } else if (e == kNobody || state(e) != State::runnable) {
       return broken(Rule::stranger);
     }
-    if (asks()) {
+    // Whoever is named is current: nobody asks again.
+    if (chosen == nullptr && asks()) {
       const auto [again, until_again] = policy_.pick(now_);
-      require(again == chosen && until_again == until, Rule::idempotent);
+      require(again == nullptr && until_again == until, Rule::idempotent);
     }
     if constexpr (S::kPicksFirst && Ranks<P>) {
       for (int other = 0; other < static_cast<int>(kEntities); ++other) {

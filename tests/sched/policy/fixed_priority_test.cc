@@ -31,7 +31,8 @@ uint16_t random_level(absl::BitGenRef gen) {
 // --- Priorities alone ---
 
 // The definition: a line for each priority; the front of the highest that has anybody runs. Who
-// yields or has used up the slice of its level goes to the end of its line.
+// yields or has used up the slice of its level goes to the end of its line; the first of a line has
+// the rest of its slice left when it is preempted.
 struct Lines {
   using P = FixedPriority;
   using H = Harness<P>;
@@ -61,8 +62,10 @@ struct Lines {
     const uint16_t lent = inherited[static_cast<size_t>(e)].value_or(0);
     level[static_cast<size_t>(e)] = std::max(attributes.priority, lent);
     line_of(e).insert(why == Enter::inherited ? line_of(e).begin() : line_of(e).end(), e);
+    if (why == Enter::inherited) left.erase(level[static_cast<size_t>(e)]);
   }
   void dequeue(int e, Leave why) {
+    if (line_of(e).front() == e) left.erase(level[static_cast<size_t>(e)]);
     line_of(e).remove(e);
     if (line_of(e).empty()) lines.erase(level[static_cast<size_t>(e)]);
     if (why == Leave::exited) inherited[static_cast<size_t>(e)].reset();
@@ -70,8 +73,13 @@ struct Lines {
   void inherit(int e, std::optional<P::Claim> claims) {
     inherited[static_cast<size_t>(e)] = claims;
   }
-  void put_back(int e, Pause why) {
-    if (why == Pause::preempted) return;
+  void put_back(int e, Pause why, Instant now) {
+    if (why == Pause::preempted) {
+      if (end < no_end(at(0)) && line_of(e).front() == e) {
+        left[level[static_cast<size_t>(e)]] = std::max(end - now, ticks(1));
+      }
+      return;
+    }
     line_of(e).remove(e);
     line_of(e).push_back(e);
   }
@@ -81,17 +89,26 @@ struct Lines {
   H::Answer pick(Instant now) {
     if (lines.empty()) return {};
     const auto& [highest, line] = *lines.rbegin();
-    return {line.front(), line.size() == 1 ? no_end(now) : end_of_slice(highest, now)};
+    end = line.size() == 1         ? no_end(now)
+          : left.contains(highest) ? now + left[highest]
+                                   : end_of_slice(highest, now);
+    left.erase(highest);
+    return {line.front(), end};
   }
   Instant contend(int entered, int current, Instant now) {
     const uint16_t theirs = level[static_cast<size_t>(entered)];
     const uint16_t ours = level[static_cast<size_t>(current)];
     if (theirs != ours) return theirs > ours ? now : never;
     if (lines[ours].front() != current) return now;  // one that inherits came before it
-    return slice.contains(ours) ? end_of_slice(ours, now) : never;
+    if (!slice.contains(ours)) return never;
+    const Instant by = end_of_slice(ours, now);
+    end = std::min(end, by);
+    return by;
   }
 
   absl::btree_map<uint16_t, std::list<int>> lines;
+  absl::btree_map<uint16_t, Duration> left;  // of the slice of the first
+  Instant end;                               // of the turn
   std::array<uint16_t, H::kEntities> level{};
   std::array<std::optional<P::Claim>, H::kEntities> inherited;
   absl::btree_map<uint16_t, Duration> slice;
@@ -154,6 +171,34 @@ TEST(FixedPriority, TakesANewSliceFromTheNextTurnOn) {
   EXPECT_EQ(h.pick(at(100)), (H::Answer{0, no_end(at(100))}));
   h.policy.set_slice(5, Duration{UINT64_MAX});
   EXPECT_EQ(h.pick(at(100)), (H::Answer{0, no_end(at(100))}));
+}
+
+// Were the slice whole again after each preemption, one that is preempted often enough would run
+// for ever, and its equals starve.
+TEST(FixedPriority, GoesOnWithWhatWasLeftOfTheSlice) {
+  H h;
+  h.policy.set_slice(5, ticks(10));
+  for (const int e : {0, 1}) h.add(e, {.priority = 5});
+  ASSERT_EQ(h.pick(at(100)), (H::Answer{0, at(110)}));
+  ASSERT_TRUE(h.attach(2, {.priority = 9}));
+  for (const uint64_t i : {1, 2, 3}) {
+    const Instant begin = at(100 * i), end = at(100 * (i + 1));
+    ASSERT_EQ(h.enqueue(2, Enter::woken, begin + ticks(3)), Links::intact);
+    ASSERT_EQ(h.put_back(0, Pause::preempted, begin + ticks(3)), Links::intact);
+    ASSERT_EQ(h.pick(begin + ticks(3)).entity, 2);
+    ASSERT_EQ(h.dequeue(2, Leave::blocked, end), Links::intact);
+    ASSERT_EQ(h.pick(end), (H::Answer{0, end + ticks(10 - 3 * i)})) << i;
+  }
+}
+
+TEST(FixedPriority, LeavesNobodyWhatWasLeftOfAnothersSlice) {
+  H h;
+  h.policy.set_slice(5, ticks(10));
+  for (const int e : {0, 1, 2}) h.add(e, {.priority = 5});
+  ASSERT_EQ(h.pick(at(100)).entity, 0);
+  ASSERT_EQ(h.put_back(0, Pause::preempted, at(104)), Links::intact);
+  ASSERT_EQ(h.dequeue(0, Leave::moved, at(150)), Links::intact);
+  EXPECT_EQ(h.pick(at(200)), (H::Answer{1, at(210)}));
 }
 
 TEST(FixedPriority, PreemptsForAHigherPriorityOnly) {
@@ -336,8 +381,10 @@ struct Jobs {
                     .started = is_same && had_started,
                     .since = is_same ? -++clock : ++clock,
                     .inherited = inherited[static_cast<size_t>(e)]});
+    if (is_same) left.erase(jobs.back().counts_as());
   }
   void dequeue(int e, Leave why) {
+    if (is_first(e)) left.erase(find(e)->counts_as());
     had_started = find(e)->started;
     if (why == Leave::exited) inherited[static_cast<size_t>(e)] = 0;
     jobs.erase(find(e));
@@ -345,8 +392,21 @@ struct Jobs {
   void inherit(int e, std::optional<P::Claim> claims) {
     inherited[static_cast<size_t>(e)] = claims.value_or(0);
   }
-  void put_back(int e, Pause why) {
-    if (why == Pause::preempted) return;
+  // Of those that count as much.
+  bool is_first(int e) {
+    const Job& that = *find(e);
+    for (const Job& job : jobs) {
+      if (job.counts_as() == that.counts_as() && job.since < that.since) return false;
+    }
+    return true;
+  }
+  void put_back(int e, Pause why, Instant now) {
+    if (why == Pause::preempted) {
+      if (end < no_end(at(0)) && is_first(e)) {
+        left[find(e)->counts_as()] = std::max(end - now, ticks(1));
+      }
+      return;
+    }
     Job& job = *find(e);
     job.started = false;
     job.since = ++clock;
@@ -364,7 +424,12 @@ struct Jobs {
     }
     if (best == nullptr) return {};
     best->started = true;
-    return {best->e, company(*best) == 0 ? no_end(now) : end_of_slice(best->counts_as(), now)};
+    const uint16_t level = best->counts_as();
+    end = company(*best) == 0    ? no_end(now)
+          : left.contains(level) ? now + left[level]
+                                 : end_of_slice(level, now);
+    left.erase(level);
+    return {best->e, end};
   }
   Instant contend(int entered, int current, Instant now) {
     const uint16_t theirs = find(entered)->counts_as();
@@ -373,10 +438,15 @@ struct Jobs {
     for (const Job& job : jobs) {  // one that inherits came before it
       if (job.counts_as() == ours && job.since < find(current)->since) return now;
     }
-    return slice.contains(ours) ? end_of_slice(ours, now) : never;
+    if (!slice.contains(ours)) return never;
+    const Instant by = end_of_slice(ours, now);
+    end = std::min(end, by);
+    return by;
   }
 
   std::list<Job> jobs;
+  absl::btree_map<uint16_t, Duration> left;  // of the slice of the first
+  Instant end;                               // of the turn
   absl::btree_map<uint16_t, Duration> slice;
   std::array<uint16_t, H::kEntities> inherited{};
   bool had_started = false;  // the last that left

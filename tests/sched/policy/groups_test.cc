@@ -952,8 +952,8 @@ TEST(Groups, AskForALittleMoreOfATask) {
   static_assert(sizeof(RoundRobins::Entity) == sizeof(RoundRobin::Entity) + 16);
   static_assert(sizeof(Groups<Fifo, Eevdf>::Entity) == sizeof(Fifo::Entity) + 16);
   static_assert(sizeof(RoundRobins::Attributes) == 16);
-  static_assert(sizeof(RoundRobins::Group) == 144);
-  static_assert(sizeof(RoundRobins::Branch) == 168);
+  static_assert(sizeof(RoundRobins::Group) == 160);
+  static_assert(sizeof(RoundRobins::Branch) == 184);
 }
 
 // What needs no group object may be constant-initialised, and so may groups.

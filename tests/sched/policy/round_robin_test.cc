@@ -2,6 +2,7 @@
 
 #include "sched/policy/round_robin.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,8 @@ using H = Harness<RoundRobin>;
 using Attributes = RoundRobin::Attributes;
 
 // The definition: a line; who yields or has used up its slice goes to its end; a slice runs from
-// the instant of the pick, or from that at which company came.
+// the instant of the pick, or from that at which company came. Who is preempted has the rest of its
+// slice left.
 struct Line {
   using Attributes = RoundRobin::Attributes;
 
@@ -43,23 +45,36 @@ struct Line {
     slice[static_cast<size_t>(e)] = attributes.slice;
     line.push_back(e);
   }
-  void dequeue(int e, Leave) { line.remove(e); }
-  void put_back(int e, Pause why) {
-    if (why == Pause::preempted) return;
+  void dequeue(int e, Leave) {
+    line.remove(e);
+    left[static_cast<size_t>(e)].reset();
+  }
+  void put_back(int e, Pause why, Instant now) {
+    if (why == Pause::preempted) {
+      if (end != never) left[static_cast<size_t>(e)] = std::max(end - now, ticks(1));
+      return;
+    }
     line.remove(e);
     line.push_back(e);
   }
   H::Answer pick(Instant now) {
+    end = never;
     if (line.empty()) return {};
-    if (line.size() == 1) return {line.front(), never};
-    return {line.front(), now + slice[static_cast<size_t>(line.front())]};
+    const size_t front = static_cast<size_t>(line.front());
+    if (line.size() > 1) end = now + left[front].value_or(slice[front]);
+    left[front].reset();
+    return {line.front(), end};
   }
   Instant contend(int, int current, Instant now) {
-    return now + slice[static_cast<size_t>(current)];
+    const Instant by = now + slice[static_cast<size_t>(current)];
+    end = std::min(end, by);
+    return by;
   }
 
   std::list<int> line;
   std::array<Duration, H::kEntities> slice{};
+  std::array<std::optional<Duration>, H::kEntities> left;
+  Instant end = never;  // of the turn
 };
 
 TEST(RoundRobin, TakesTurnsOfASlice) {
@@ -95,6 +110,29 @@ TEST(RoundRobin, KeepsThePlaceOfOneThatWasPreempted) {
   ASSERT_EQ(h.pick().entity, 0);
   ASSERT_EQ(h.put_back(0, Pause::preempted), Links::intact);
   EXPECT_EQ(h.pick().entity, 0);
+}
+
+// Were the slice whole again after each preemption, one that is preempted often enough would run
+// for ever, and its equals starve.
+TEST(RoundRobin, GoesOnWithWhatWasLeftOfTheSlice) {
+  H h;
+  for (const int e : {0, 1}) h.add(e, {.slice = ticks(10)});
+  ASSERT_EQ(h.pick(at(100)), (H::Answer{0, at(110)}));
+  ASSERT_EQ(h.put_back(0, Pause::preempted, at(104)), Links::intact);
+  ASSERT_EQ(h.pick(at(200)), (H::Answer{0, at(206)}));
+  ASSERT_EQ(h.put_back(0, Pause::preempted, at(206)), Links::intact);
+  ASSERT_EQ(h.pick(at(300)), (H::Answer{0, at(301)}));
+  ASSERT_EQ(h.put_back(0, Pause::timed_out, at(301)), Links::intact);
+  EXPECT_EQ(h.pick(at(301)), (H::Answer{1, at(311)}));
+}
+
+TEST(RoundRobin, LeavesNobodyWhatWasLeftOfAnothersSlice) {
+  H h;
+  for (const int e : {0, 1, 2}) h.add(e, {.slice = ticks(10)});
+  ASSERT_EQ(h.pick(at(100)).entity, 0);
+  ASSERT_EQ(h.put_back(0, Pause::preempted, at(104)), Links::intact);
+  ASSERT_EQ(h.dequeue(0, Leave::moved, at(150)), Links::intact);
+  EXPECT_EQ(h.pick(at(200)), (H::Answer{1, at(210)}));
 }
 
 TEST(RoundRobin, RefusesASliceOutOfRangeAndKeepsTheOldOne) {

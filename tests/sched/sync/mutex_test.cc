@@ -13,6 +13,9 @@
 #include "sched/policy/fixed_priority.h"
 #include "tests/sched/kernel.h"
 
+// Here locks are taken and not given back, and given back by who has not taken them.
+#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+
 namespace sched::test {
 namespace {
 
@@ -381,6 +384,19 @@ TEST(Mutex, StopsAnUnlockByAnotherTask) {
   kernel.boot([&] { kernel.spawn(owner); });
   EXPECT_EQ(kernel.run(),
             (Panic{"unlock of what another task holds, or unbind of its bond", "other"}));
+}
+
+TEST(Mutex, AssertsWhoHasIt) {
+  K kernel;
+  Mutex<S> mutex;
+  auto& task = kernel.make("task", [&] {
+    EXPECT_EQ(mutex.acquire(), Locked::done);
+    mutex.assert_held();
+    mutex.unlock();
+    mutex.assert_held();
+  });
+  kernel.boot([&] { kernel.spawn(task); });
+  EXPECT_EQ(kernel.run(), (Panic{"a mutex is not held by who says so", "task"}));
 }
 
 // The world's clock, as the standard has clocks.

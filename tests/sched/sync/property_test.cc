@@ -34,6 +34,9 @@
 #include "sched/sync/semaphore.h"
 #include "tests/sched/kernel.h"
 
+// What is taken in one function is given back in another.
+#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+
 namespace sched::test {
 namespace {
 
