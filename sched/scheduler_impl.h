@@ -337,16 +337,15 @@ void Scheduler<M, P, kOptions>::arm_first(Cpu& cpu, Timer& timer, Instant when) 
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
-  const bool in_time = cpu.timers_.cancel(timer);
-  if (timer.when() <= cpu.expiry_) [[unlikely]]
-    return cancelled_first(cpu, in_time);
-  return in_time;
+  if (!timer.armed()) return false;
+  cpu.timers_.cancel(timer);
+  return timer.when() > cpu.expiry_ || cancelled_first(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu, bool in_time) {
+bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu) {
   cpu.expiry_ = cpu.timers_.next();
-  return in_time;
+  return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
