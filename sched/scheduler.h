@@ -382,7 +382,7 @@ class Scheduler : private Mechanism {
   class Interrupt {
    public:
     Interrupt() {
-      Cpu& cpu = here();
+      Cpu& cpu = here_once();
       cpu.locked_ += kInInterrupt;
       cpu.floor_ = kLocked;
     }
@@ -397,7 +397,7 @@ class Scheduler : private Mechanism {
 
     /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
     [[nodiscard]] bool leave() {
-      Cpu& cpu = here();
+      Cpu& cpu = here_once();
       cpu.locked_ -= kInInterrupt;
       if (cpu.due_ <= kNothing) [[likely]]  // below: `kLater`
         return false;

@@ -298,7 +298,7 @@ void Scheduler<M, P, kOptions>::release_masked(bool may_switch) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::on_timer() {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   const Instant now = M::now();
   if (now >= cpu.until_) {
     cpu.until_ = never;
@@ -771,7 +771,7 @@ void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_swit
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, bool may_switch) {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   Task& task = *life.task;
   const Ownership seen = task.ownership();
   if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
@@ -794,7 +794,7 @@ void Scheduler<M, P, kOptions>::request(Life life, Requests requests) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_masked(Life life, bool may_switch) {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   Task& task = *life.task;
   const Ownership seen = task.ownership();
   if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
@@ -861,7 +861,7 @@ void Scheduler<M, P, kOptions>::on_kick() {
   // stays bounded however much has come.
   // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
   // but the two may have merged into this one.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (kMany && cpu.is_leaving()) [[unlikely]]
     cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
   if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
@@ -1190,7 +1190,7 @@ auto Scheduler<M, P, kOptions>::launch(CpuNumber to, Task& task, const Attribute
     -> std::expected<void, SpawnError> {
   std::expected<void, SpawnError> result;
   const Irq irq = M::mask();
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (cpu.number != to) [[unlikely]] {
     ::new (task.arrival_attributes()) Attributes(attributes);
     task.be_born(to, request::arrive);
