@@ -218,8 +218,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   friend class sync_internal::Owned;
 
   // Whatever an entity's members are called.
-  using TaskBits::inherits_, TaskBits::killed_, TaskBits::permit_, TaskBits::state_,
-      TaskBits::unborn_;
+  using TaskBits::mark_, TaskBits::permit_, TaskBits::state_, TaskBits::traits_, TaskBits::unborn_;
 
   // For the machine's switch.
   static constexpr size_t context_offset() {
