@@ -125,8 +125,9 @@ concept Machine =
     requires(CpuNumber cpu) {
       { M::kick(cpu) } -> std::same_as<void>;
     } &&
-    // A machine may have relax() as well: a pause between two looks at memory that another CPU is
-    // about to change. Returns soon.
+    // A machine to which it is simpler may have kick_self() as well: the same for the CPU that
+    // calls. A machine may have relax() as well: a pause between two looks at memory that another
+    // CPU is about to change. Returns soon.
     //
     // panic(rule, task): the scheduler found something that must not be: says which rule was
     // broken and by which task (a name, or null where no task is to blame), and never returns.

@@ -66,6 +66,14 @@ bool Scheduler<M, P, kOptions>::set_affinity(Task& task, const CpuSet& cpus)
     if (is_stored) task.affinity_.cpus = cpus;
   });
   if (is_stored) request_masked(life, request::bind, irq == M::kUnmasked);
+  // If something has just been asked of the caller it goes with its mail: from somebody who is
+  // masked until he has posted it.
+  while (irq == M::kUnmasked && &task == here().current_ && here().locked_ == 0 &&
+         (task.ownership().pending() != request::none || here().emigrant_ == &task)) {
+    M::unmask(irq);
+    relax();
+    M::mask();
+  }
   M::unmask(irq);
   return is_stored;
 }

@@ -785,6 +785,14 @@ class Scheduler : private Mechanism {
     }
   }
 
+  static void kick_self([[maybe_unused]] const Cpu& cpu) {
+    if constexpr (requires { M::kick_self(); }) {
+      M::kick_self();
+    } else {
+      M::kick(cpu.number);
+    }
+  }
+
   static Graph& graph() { return here().cpus_->graph_; }
 
   // The life that `task` is in, if it is alive.
@@ -806,8 +814,7 @@ class Scheduler : private Mechanism {
 
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
-  [[gnu::noinline, clang::minsize]] static void dequeue(Cpu& cpu, Task& task, Leave why,
-                                                        Instant now);
+  [[gnu::noinline]] static void dequeue(Cpu& cpu, Task& task, Leave why, Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
@@ -882,7 +889,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
   [[gnu::noinline, clang::minsize]] static void arm_first(Cpu& cpu, Timer& timer, Instant when);
   [[gnu::noinline]] static bool cancel_masked(Cpu& cpu, Timer& timer);
-  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu, bool in_time);
+  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu);
   static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);

@@ -286,7 +286,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour_due(Cpu& cpu, bool may_switch) {
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
   if (may_switch) return preempt();
-  M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
+  kick_self(cpu);  // the caller had interrupts masked: the moment it unmasks them
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -337,16 +337,15 @@ void Scheduler<M, P, kOptions>::arm_first(Cpu& cpu, Timer& timer, Instant when) 
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
-  const bool in_time = cpu.timers_.cancel(timer);
-  if (timer.when() <= cpu.expiry_) [[unlikely]]
-    return cancelled_first(cpu, in_time);
-  return in_time;
+  if (!timer.armed()) return false;
+  cpu.timers_.cancel(timer);
+  return timer.when() > cpu.expiry_ || cancelled_first(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu, bool in_time) {
+bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu) {
   cpu.expiry_ = cpu.timers_.next();
-  return in_time;
+  return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -745,7 +744,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
       if (until <= now) {
         if (cpu.locked_ == 0) {
           if (irq == M::kUnmasked) return overtake(cpu, self, cpu.overtakes_, now);
-          M::kick(cpu.number);  // see `honour`
+          kick_self(cpu);  // see `honour`
         }
         cpu.due_ |= kPreemption;
       } else if (until < cpu.until_) {
@@ -874,10 +873,10 @@ void Scheduler<M, P, kOptions>::on_kick() {
   } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
-    return M::kick(cpu.number);
+    return kick_self(cpu);
   }
   if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
-    M::kick(cpu.number);
+    kick_self(cpu);
   }
 }
 

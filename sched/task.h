@@ -218,7 +218,9 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   friend class sync_internal::Owned;
 
   // Whatever an entity's members are called.
-  using TaskBits::mark_, TaskBits::permit_, TaskBits::state_, TaskBits::traits_, TaskBits::unborn_;
+  using TaskBits::has, TaskBits::mark_, TaskBits::permit_, TaskBits::set, TaskBits::state_,
+      TaskBits::traits_, TaskBits::unborn_;
+  using TaskBits::kBound, TaskBits::kInherits, TaskBits::kTimed;
 
   // For the machine's switch.
   static constexpr size_t context_offset() {

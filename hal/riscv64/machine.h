@@ -144,10 +144,12 @@ class Machine {
   // WFI wakes for a pending interrupt even while sstatus.SIE masks it.
   static void wait() { asm volatile("wfi" : : : "memory"); }
 
+  static void kick_self() { asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory"); }
+
   static void kick(CpuNumber cpu) {
     Local& self = *local();
     if (cpu == self.number) {
-      asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory");
+      kick_self();
     } else {
       kick_hart(self.hardware_ids[cpu]);
     }

@@ -1,6 +1,7 @@
 // What tasks wait for by primitives, across CPUs: a mutex that is handed over, with what its owner
 // inherits; a semaphore; and the ends of such waits that are no service.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -44,17 +45,26 @@ EXPLORE(AMutexIsFoundFreeOrHandedOver, .preemptions = 2) {
   if (kernel.run()) EXPECT_EQ(entered, 2);
 }
 
-// The owner is on CPU 0, beside a task that is more urgent than it and less than who waits on
-// CPU 1.
+// The owner is on CPU 0, beside a task that is more urgent than it and less than who waits on CPU
+// 1, and that does not give up its CPU before the owner has run.
 EXPLORE(AnOwnerInheritsFromAnotherCpu, .preemptions = 2) {
   K kernel(explorer);
   Mutex<S> mutex;
   int stored = 0;
+  std::atomic<bool> has_run = false;
+  auto& middle = kernel.early_task(0, "middle",
+                                   [&] {
+                                     S::park();
+                                     K::line_up();
+                                     while (!has_run.load(std::memory_order_relaxed)) S::relax();
+                                   },
+                                   {.priority = 5});
   auto& owner = kernel.early_task(0, "owner",
                                   [&] {
                                     lock(mutex);
-                                    K::line_up();
+                                    S::wake(middle);
                                     stored = 7;
+                                    has_run.store(true, std::memory_order_relaxed);
                                     unlock(mutex);
                                     expect_no_inheritance(K::current());
                                   },

@@ -217,13 +217,18 @@ EXPLORE(ABusyCpuAndTwoWakes, .preemptions = 2) {
   K kernel(explorer);
   std::atomic<int> woken = 0;
   K::Thread* sleepers[2];
-  for (auto& sleeper : sleepers) {
-    sleeper = &kernel.early_task(0, "sleeper",
-                                 [&] {
-                                   EXPECT_EQ(S::park(), Woken::by_wake);
-                                   woken.fetch_add(1, std::memory_order_relaxed);
-                                 },
-                                 {.priority = 2});
+  for (int i : {0, 1}) {
+    sleepers[i] = &kernel.early_task(0, "sleeper",
+                                     [&, i] {
+                                       EXPECT_EQ(S::park(), Woken::by_wake);
+                                       // Not to its end alone: the idle task would take the rest.
+                                       if (woken.fetch_add(1, std::memory_order_relaxed) == 0) {
+                                         S::park();
+                                       } else {
+                                         S::wake(*sleepers[1 - i]);
+                                       }
+                                     },
+                                     {.priority = 2});
   }
   kernel.task(0, "busy",
               [&] {
@@ -334,17 +339,19 @@ EXPLORE(ARetuneAndAWake, .preemptions = 2) {
 
 // ---- A guard ----
 
-// The guard ends, and a kick comes for somebody more urgent: it runs after the guard, at once, and
-// before the guarded task goes on.
-EXPLORE(AGuardEndsAndAKickComes) {
+// The guard ends, and a kick comes for somebody more urgent: it runs after the guard, though the
+// guarded task does not give up its CPU.
+EXPLORE(AGuardEndsAndAKickComes, .preemptions = 3) {
   using K = Scenario<FixedPriority>;
   using S = K::S;
   K kernel(explorer);
   bool is_guarded = false;
+  std::atomic<bool> has_run = false;
   auto& urgent = kernel.early_task(0, "urgent",
                                    [&] {
                                      EXPECT_EQ(S::park(), Woken::by_wake);
                                      EXPECT_FALSE(is_guarded);
+                                     has_run.store(true, std::memory_order_relaxed);
                                    },
                                    {.priority = 2});
   kernel.task(0, "guarded",
@@ -355,6 +362,7 @@ EXPLORE(AGuardEndsAndAKickComes) {
                   Sim::now();
                   is_guarded = false;
                 }
+                while (!has_run.load(std::memory_order_relaxed)) S::relax();
               },
               {.priority = 1});
   kernel.task(1, "waker", [&] { S::wake(urgent); }, {.priority = 1});
