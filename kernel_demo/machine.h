@@ -5,8 +5,6 @@
 #ifndef BATON_KERNEL_DEMO_MACHINE_H_
 #define BATON_KERNEL_DEMO_MACHINE_H_
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,21 +17,8 @@
 
 namespace demo {
 
-/// How many kicks each CPU has sent to others. Counted masked, by itself; read by anyone.
-inline constinit std::array<std::atomic<uint64_t>, kCpus> kicks_sent{};
-
 struct NotedMachine : hal::Native {
   [[noreturn]] static void panic(const char* rule, const char* task) { kit::panic(rule, task); }
-
-  static void kick(hal::CpuNumber cpu) {
-    const Irq irq = mask();
-    if (const hal::CpuNumber self = local()->number; cpu != self) {
-      kicks_sent[self].store(kicks_sent[self].load(std::memory_order_relaxed) + 1,
-                             std::memory_order_relaxed);
-    }
-    hal::Native::kick(cpu);
-    unmask(irq);
-  }
 
   template <size_t kOffset>
   static void switch_to(void* from, void* to) {

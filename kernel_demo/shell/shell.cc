@@ -453,7 +453,10 @@ class Shell {
                  usage.voluntary, usage.involuntary, usage.preemptions);
       kit::print("  wakes {}, of tasks that were not alive {}, finished tasks {}\n", usage.wakes,
                  usage.stale, Kernel::finished());
-      if (has_many_cpus()) kit::print("  kicks sent {}\n", kicks_sent[cpu].load());
+      if (has_many_cpus()) {
+        kit::print("  tasks gone to other CPUs {}, come from there {}; kicks sent {}, spared {}\n",
+                   usage.departures, usage.arrivals, usage.kicks, usage.spared);
+      }
       kit::print("  ready before running:\n");
       print_histogram(S::latency(Kernel::cpu(cpu)));
     }

@@ -43,6 +43,17 @@ class CpuLanes {
     Machine::unmask(irq);
   }
 
+  /// Nobody has that CPU from here on, until the next mark there. While nobody can mark it.
+  void leave(CpuNumber cpu) {
+    Lane& lane = lanes_[cpu];
+    const size_t column = std::min(column_now(), kColumns);
+    while (lane.marked < column) lane.marks[lane.marked++] = lane.last;
+    lane.last = kNobody;
+  }
+
+  /// How many columns are over.
+  size_t columns() const { return column_now(); }
+
   /// Whether the last column is over.
   bool is_full() const { return column_now() >= kColumns; }
 
@@ -57,9 +68,11 @@ class CpuLanes {
   }
 
  private:
+  static constexpr const char* kNobody = "·";
+
   struct Lane {
     std::array<const char*, kColumns> marks{};
-    const char* last = "·";
+    const char* last = kNobody;
     size_t marked = 0;  // columns that are over
   };
 

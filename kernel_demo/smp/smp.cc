@@ -29,7 +29,7 @@ Kernel::Attributes turns(uint64_t ms) { return {.slice = milliseconds(ms)}; }
 
 uint64_t kicks_of_all() {
   uint64_t sum = 0;
-  for (const CpuNumber cpu : cpus()) sum += kicks_sent[cpu].load(std::memory_order_relaxed);
+  for (const CpuNumber cpu : cpus()) sum += S::usage(Kernel::cpu(cpu)).kicks;
   return sum;
 }
 
@@ -43,9 +43,10 @@ Instant patience() { return S::now() + milliseconds(10'000); }
 
 constinit uint64_t spawned = 0;
 
-Task* spawn_on(CpuNumber cpu, std::string_view name, hal::Entry entry, void* argument) {
+Task* spawn_on(CpuNumber cpu, std::string_view name, hal::Entry entry, void* argument,
+               uint64_t turn_ms = 10) {
   ++spawned;
-  return Kernel::spawn_on(cpu, name, entry, argument, turns(10));
+  return Kernel::spawn_on(cpu, name, entry, argument, turns(turn_ms));
 }
 
 /// Waits for all that were spawned until now.
@@ -92,6 +93,92 @@ bool every_cpu_works() {
   }
   kit::print("\n  Two tasks on each, █ and ▒, and none of them ever yields.\n");
   return in_place;
+}
+
+// ---- A task that moves, and CPUs that come and go
+
+constinit std::atomic<uint64_t> strays = 0;
+
+S::CpuSet only(CpuNumber cpu) {
+  S::CpuSet set;
+  set.insert(cpu);
+  return set;
+}
+
+uint64_t arrivals_of_all() {
+  uint64_t sum = 0;
+  for (const CpuNumber cpu : cpus()) sum += S::usage(Kernel::cpu(cpu)).arrivals;
+  return sum;
+}
+
+constinit std::atomic<bool> directed = false;  // until its director has done what he will
+
+void mark_until_full(void* mark) {
+  for (bool over = false; !over;) {
+    over = lanes.is_full() && !directed;
+    lanes.mark(static_cast<const char*>(mark));
+  }
+}
+
+/// With short turns, so that the one who directs them gets his.
+void spawn_marker(CpuNumber cpu, const char* mark) {
+  spawn_on(cpu, "worker", mark_until_full, const_cast<char*>(mark), 2);
+}
+
+constexpr size_t kStops = 8;
+
+void wander(void*) {
+  for (size_t stop = 0; stop < kStops; ++stop) {
+    const CpuNumber cpu = cpus()[stop % cpus().size()];
+    S::set_affinity(S::current(), only(cpu));
+    if (this_cpu() != cpu) ++strays;
+    const size_t end = lanes.columns() + 5;
+    while (lanes.columns() < end && !lanes.is_full()) lanes.mark("▒");
+  }
+  directed = false;
+}
+
+bool a_task_moves() {
+  strays = 0;
+  directed = true;
+  const uint64_t before = arrivals_of_all();
+  lanes.begin(milliseconds(2));
+  for (const CpuNumber cpu : cpus()) spawn_marker(cpu, "█");
+  spawn_on(cpus().front(), "wanderer", wander, nullptr, 4);
+  wait_for_all();
+  lanes.print(cpus());
+  const uint64_t arrivals = arrivals_of_all() - before;
+  kit::print("\n  ▒ says {} times where it may run, and is there when it has said so.\n", kStops);
+  return strays == 0 && arrivals == kStops - 1;
+}
+
+bool a_cpu_leaves() {
+  const CpuNumber leaver = cpus().back();
+  const uint64_t before = arrivals_of_all();
+  const auto wait_until = [](size_t column) {
+    while (lanes.columns() < column) S::yield();
+  };
+  directed = true;
+  lanes.begin(milliseconds(3));
+  for (const CpuNumber cpu : cpus()) {
+    for (const char* const mark : {"█", "▒"}) spawn_marker(cpu, mark);
+  }
+  wait_until(15);
+  bool obeys = S::take_offline(leaver);
+  while (obeys && !S::is_offline(leaver)) S::yield();
+  lanes.leave(leaver);
+  obeys &= !Kernel::try_spawn_on(leaver, "nobody", mark_until_full, nullptr, turns(1)).has_value();
+  const uint64_t fled = arrivals_of_all() - before;
+  wait_until(35);
+  obeys &= S::bring_online(leaver);
+  while (obeys && S::is_offline(leaver)) S::yield();
+  for (const char* const mark : {"█", "▒"}) spawn_marker(leaver, mark);
+  directed = false;
+  wait_for_all();
+  lanes.print(cpus());
+  kit::print("\n  CPU {} gives away what it has, {} tasks, sleeps, and is asked back.\n", leaver,
+             fled);
+  return obeys && fled == 2;
 }
 
 // ---- Ping-pong
@@ -171,26 +258,31 @@ void send(void*) {
 }
 
 bool mail() {
-  std::array<uint64_t, kCpus> kicks{};
+  std::array<S::CpuUsage, kCpus> before{};
   for (const CpuNumber cpu : cpus()) {
-    kicks[cpu] = kicks_sent[cpu];
+    before[cpu] = S::usage(Kernel::cpu(cpu));
     receivers[cpu].expected = kLetters * cpus().size();
     receivers[cpu].task = spawn_on(cpu, "receiver", receive, &receivers[cpu]);
   }
   for (const CpuNumber cpu : cpus()) spawn_on(cpu, "sender", send, nullptr);
   wait_for_all();
 
-  kit::print("  {:<10}{:>10}{:>12}{:>14}{:>16}\n", "", "received", "wakes sent", "kicks needed",
-             "told already");
+  kit::print("  {:<10}{:>10}{:>12}{:>8}{:>10}{:>16}\n", "", "received", "wakes sent", "kicks",
+             "spared", "told already");
   bool complete = true;
   for (const CpuNumber cpu : cpus()) {
     const uint64_t wakes = kLetters * (cpus().size() - 1);
-    const uint64_t sent = kicks_sent[cpu] - kicks[cpu];
-    kit::print("  {:<10}{:>10}{:>12}{:>14}{:>16}\n", Text("CPU {}", cpu), receivers[cpu].received,
-               wakes, sent, wakes > sent ? wakes - sent : 0);
+    const S::CpuUsage after = S::usage(Kernel::cpu(cpu));
+    const uint64_t kicks = after.kicks - before[cpu].kicks;
+    const uint64_t spared = after.spared - before[cpu].spared;
+    kit::print("  {:<10}{:>10}{:>12}{:>8}{:>10}{:>16}\n", Text("CPU {}", cpu),
+               receivers[cpu].received, wakes, kicks, spared,
+               wakes > kicks + spared ? wakes - kicks - spared : 0);
     complete &= receivers[cpu].received == receivers[cpu].expected;
   }
-  kit::print("\n  Wakes of other CPUs' tasks. Whose CPU had mail already needs no kick.\n");
+  kit::print(
+      "\n  Wakes of other CPUs' tasks. A CPU that had mail already needs no kick, and one that\n"
+      "  idles and watches its mailbox is spared it.\n");
   return complete;
 }
 
@@ -249,9 +341,11 @@ bool tasks_everywhere() {
 bool books() {
   std::array<Row, kCpus> rows{};
   size_t count = 0;
-  kit::print("  {:<9}{:>10}{:>10}{:>12}{:>10}{:>10}{:>10}\n", "", "busy", "idle", "voluntary",
-             "by force", "wakes", "kicks");
+  kit::print("  {:<9}{:>9}{:>9}{:>11}{:>10}{:>8}{:>8}{:>8}{:>6}\n", "", "busy", "idle", "voluntary",
+             "by force", "wakes", "kicks", "spared", "came");
   uint64_t wakes = 0;
+  uint64_t arrivals = 0;
+  uint64_t departures = 0;
   for (const CpuNumber cpu : cpus()) {
     static constinit std::array<Text, kCpus> names{};
     const S::CpuUsage usage = S::usage(Kernel::cpu(cpu));
@@ -259,23 +353,34 @@ bool books() {
     rows[count].name = std::string_view(names[cpu]).data();
     rows[count++].usage.run = usage.busy;
     wakes += usage.wakes;
-    kit::print("  {:<9}{:>10}{:>10}{:>12}{:>10}{:>10}{:>10}\n", names[cpu], to_text(usage.busy),
-               to_text(usage.idle), usage.voluntary, usage.involuntary, usage.wakes,
-               kicks_sent[cpu].load());
+    arrivals += usage.arrivals;
+    departures += usage.departures;
+    kit::print("  {:<9}{:>9}{:>9}{:>11}{:>10}{:>8}{:>8}{:>8}{:>6}\n", names[cpu],
+               to_text(usage.busy), to_text(usage.idle), usage.voluntary, usage.involuntary,
+               usage.wakes, usage.kicks, usage.spared, usage.arrivals);
   }
   kit::print("\n");
   print_chart(std::span(rows).first(count));
   kit::print("\n  {} tasks were spawned, {} have finished; {} wakes, {} kicks.\n", spawned,
              Kernel::finished(), wakes, kicks_of_all());
-  return Kernel::finished() == spawned;
+  kit::print("  {} times a task left a CPU for another one, {} times one came.\n", departures,
+             arrivals);
+  return Kernel::finished() == spawned && arrivals == departures;
 }
+
+// On several CPUs.
+constexpr tour::Act kMoves[] = {
+    {"A task moves", "who says where it may run is there at once", a_task_moves},
+    {"A CPU leaves", "its tasks go on elsewhere, none is lost", a_cpu_leaves},
+};
+
+constexpr tour::Act kBooks[] = {{"The books", "the counts add up", books}};
 
 constexpr tour::Act kActs[] = {
     {"Every CPU works", "tasks run where they were spawned", every_cpu_works},
     {"Ping-pong", "a wake of another CPU's task always arrives", ping_pong},
     {"Mail", "everybody wakes everybody, and nothing is lost", mail},
     {"Tasks everywhere", "every task that was spawned has run", tasks_everywhere},
-    {"The books", "the counts add up", books},
 };
 
 }  // namespace
@@ -287,6 +392,8 @@ void run_smp(const Arguments& arguments) {
         kit::print("  {} {} CPU{} under one scheduler: a run queue each, and mail between them.\n",
                    cpus().size(), kArchitecture, cpus().size() == 1 ? "" : "s");
         tour::play("round robin", kActs);
+        if (cpus().size() > 1) tour::play("round robin", kMoves);
+        tour::play("round robin", kBooks);
         tour::finish();
       },
       nullptr, arguments.cpus);
