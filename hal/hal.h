@@ -63,8 +63,12 @@ concept Machine =
     requires {
       { M::local() } -> std::same_as<typename M::Local*>;
     } &&
+    // A machine on which that costs less if the compiler may keep the answer may have local_once()
+    // as well: for a function that is not inlined and asks before any switch.
+    //
     // now(): this CPU's clock. Above zero, never goes back on one CPU; may be read a few cycles
-    // early or late (it is not a barrier). Skew between CPUs is stated by each machine.
+    // early or late (it is not a barrier). Skew between CPUs is stated by each machine. Of a clock
+    // that may go back hal/steady_clock.h makes one that does not.
     requires {
       { M::now() } -> std::same_as<Instant>;
     } &&
@@ -121,14 +125,25 @@ concept Machine =
     requires(CpuNumber cpu) {
       { M::kick(cpu) } -> std::same_as<void>;
     } &&
-    // A machine may have relax() as well: a pause between two looks at memory that another CPU is
-    // about to change. Returns soon.
+    // A machine to which it is simpler may have kick_self() as well: the same for the CPU that
+    // calls. A machine may have relax() as well: a pause between two looks at memory that another
+    // CPU is about to change. Returns soon.
     //
     // panic(rule, task): the scheduler found something that must not be: says which rule was
     // broken and by which task (a name, or null where no task is to blame), and never returns.
     requires(const char* rule, const char* task) {
       { M::panic(rule, task) } -> std::same_as<void>;
     };
+
+/// A machine that knows how its CPUs hang together. Without it they are all alike.
+///
+/// distance(a, b): how far apart two CPUs are, 0 for two threads of one core; whoever shares more
+/// (a cache, a memory node) is nearer. capacity(cpu): how much it gets done, compared with others.
+template <typename M>
+concept HasTopology = Machine<M> && requires(CpuNumber cpu) {
+  { M::distance(cpu, cpu) } -> std::convertible_to<unsigned>;
+  { M::capacity(cpu) } -> std::convertible_to<unsigned>;
+};
 
 /// A machine with address spaces and an FPU (or vector unit) to switch; see `hal/space.h`, the
 /// only caller of these two.

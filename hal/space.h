@@ -72,6 +72,22 @@ struct WithSpaces : M {
     M::unmask(irq);
   }
 
+  /// The task whose context this is, which does not run, is about to go to another CPU: what this
+  /// CPU's registers still hold of it is saved. Masked, on the CPU that it has run on last.
+  static void leave_cpu(const Context& leaving) {
+    Local& here = *local();
+    if (leaving.fpu == nullptr || here.fpu != leaving.fpu) return;
+    M::swap_fpu(here.fpu, nullptr);
+    here.fpu = nullptr;
+  }
+
+  /// The same, whoever it is: the CPU is about to go.
+  static void leave_cpu() {
+    Local& here = *local();
+    if (here.fpu != nullptr) M::swap_fpu(here.fpu, nullptr);
+    here.fpu = nullptr;
+  }
+
   /// No register is saved to `fpu` any more: its memory is about to be used for something else. On
   /// the CPU that the task ran on last; typically in the scheduler's sink.
   static void forget(const Fpu* fpu) {

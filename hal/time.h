@@ -22,9 +22,9 @@ struct Duration {
   friend constexpr auto operator<=>(const Duration&, const Duration&) = default;
 };
 
-/// Longer than any machine will run, and small enough that `now + forever` needs no saturation
-/// while the clock is below 2^63 (292 years at 1 GHz).
-inline constexpr Duration forever{uint64_t{1} << 62};
+/// Longer than anything that a machine does, and small enough that `now + forever` needs no
+/// saturation for 511 years at 1 GHz: while the clock is below 2^64 - 2^61.
+inline constexpr Duration forever{uint64_t{1} << 61};
 
 /// A point in time, in clock ticks since some moment before boot.
 struct Instant {

@@ -23,8 +23,8 @@ struct Choice {
 };
 
 constexpr Choice<Run> kRuns[] = {
-    {"tour", Run::tour}, {"threads", Run::threads},   {"shell", Run::shell},
-    {"smp", Run::smp},   {"selftest", Run::selftest},
+    {"tour", Run::tour},   {"threads", Run::threads}, {"processes", Run::processes},
+    {"shell", Run::shell}, {"smp", Run::smp},         {"selftest", Run::selftest},
 };
 
 constexpr Choice<PolicyName> kPolicies[] = {
@@ -68,7 +68,8 @@ struct Parameter {
 };
 
 constexpr Parameter kParameters[] = {
-    {{"run", "tour | threads | shell | smp | selftest", "what to do; tour if not given"},
+    {{"run", "tour | threads | processes | shell | smp | selftest",
+      "what to do; tour if not given"},
      "asks for a run that there is not",
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<Run>>(kRuns), value, a.run);

@@ -157,6 +157,18 @@ class Kernel {
     return std::span(all_.started).first(all_.started_count);
   }
 
+  /// What a kernel with user programs wants to be asked (user/processes.h).
+  struct ProcessHooks {
+    void (*finished)(Task& task);        ///< has reached the sink
+    void (*describe)(const Task& task);  ///< prints a line more, if it runs a process
+  };
+  static void set_processes(const ProcessHooks& hooks) { all_.processes = hooks; }
+
+  /// A line about the process that `task` runs, if it does.
+  static void describe_process(const Task& task) {
+    if (all_.processes.describe != nullptr) all_.processes.describe(task);
+  }
+
  private:
   struct Slot {
     Task task{"nobody"};
@@ -176,6 +188,7 @@ class Kernel {
     std::atomic<Task*> waiter = nullptr;
     Task* reader = nullptr;
     void (*at_kick)() = nullptr;
+    ProcessHooks processes{};
   };
 
   static size_t index_of(const Slot& slot) { return static_cast<size_t>(&slot - all_.slots); }
@@ -228,6 +241,7 @@ class Kernel {
 
   // If the task still used its stack, this would be its end.
   static void sink(Task& task) {
+    if (all_.processes.finished != nullptr) all_.processes.finished(task);
     const size_t index = stack_of(task);
     poison_stack(index);
     all_.slots[index].used.store(false, std::memory_order_release);
@@ -253,7 +267,7 @@ class Kernel {
     return interrupt.leave();
   }
 
-  static const char* name_of_context(const Machine::Context* context) {
+  static const char* name_of_context(const hal::Native::Context* context) {
     for (const CpuNumber number : cpus()) {
       if (context == &all_.cpus[number].idle().context()) return "idle";
     }
@@ -270,6 +284,7 @@ class Kernel {
       kit::print("  {:<12} {:<14} ran {:>10}, {} switches\n", task.name(),
                  to_string(S::state(task)), to_text(usage.run),
                  usage.voluntary + usage.involuntary);
+      describe_process(task);
     });
   }
 

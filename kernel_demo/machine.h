@@ -1,5 +1,6 @@
-// The demo's machine: the one of the target, with this kernel's word on panics, and a note of every
-// switch. It shows how a kernel changes something about a machine: it derives, and hides.
+// The demo's machine: the one of the target, with this kernel's word on panics, a note of every
+// switch, and address spaces. It shows how a kernel changes something about a machine: it derives,
+// and hides.
 
 #ifndef BATON_KERNEL_DEMO_MACHINE_H_
 #define BATON_KERNEL_DEMO_MACHINE_H_
@@ -11,6 +12,8 @@
 
 #include "hal/hal.h"
 #include "hal/native.h"
+#include "hal/native_user.h"
+#include "hal/space.h"
 #include "kernel_demo/decisions.h"
 #include "kernel_demo/kit.h"
 
@@ -19,7 +22,7 @@ namespace demo {
 /// How many kicks each CPU has sent to others. Counted masked, by itself; read by anyone.
 inline constinit std::array<std::atomic<uint64_t>, kCpus> kicks_sent{};
 
-struct Machine : hal::Native {
+struct NotedMachine : hal::Native {
   [[noreturn]] static void panic(const char* rule, const char* task) { kit::panic(rule, task); }
 
   static void kick(hal::CpuNumber cpu) {
@@ -40,9 +43,19 @@ struct Machine : hal::Native {
     decisions[local()->number].add({.from = context(from), .to = context(to), .when = now()});
     hal::Native::switch_to<kOffset>(from, to);
   }
+
+  /// How often FPU registers were saved or loaded.
+  static inline constinit uint64_t fpu_swaps = 0;
+
+  static void swap_fpu(Fpu* save, const Fpu* load) {
+    ++fpu_swaps;
+    hal::UserMode::use_fpu();
+    hal::Native::swap_fpu(save, load);
+  }
 };
 
-static_assert(hal::Machine<Machine>);
+using Machine = hal::WithSpaces<NotedMachine>;
+static_assert(hal::SpaceMachine<Machine>);
 
 using hal::CpuNumber;
 using hal::Duration;

@@ -4,6 +4,7 @@
 
 #include "kernel_demo/arguments.h"
 #include "kernel_demo/kit.h"
+#include "kernel_demo/processes.h"
 #include "kernel_demo/selftest/selftest.h"
 #include "kernel_demo/shell/shell.h"
 #include "kernel_demo/smp/smp.h"
@@ -18,7 +19,7 @@ namespace {
 [[noreturn]] void refuse(const ArgumentError& error) {
   kit::print("\nargument {} {}. Arguments are:\n\n", error.word, error.problem);
   for (const ArgumentHelp& help : argument_help()) {
-    kit::print("  {:<10}{:<38}{}\n", help.name, help.values, help.meaning);
+    kit::print("  {:<10}{:<52}{}\n", help.name, help.values, help.meaning);
   }
   kit::print("\npolicies:");
   for (const std::string_view name : policy_names()) kit::print(" {}", name);
@@ -30,6 +31,7 @@ namespace {
   switch (arguments.run) {
     case Run::tour: run_tour();
     case Run::threads: run_threads(arguments);
+    case Run::processes: run_processes(arguments);
     case Run::shell: run_shell(arguments);
     case Run::smp: run_smp(arguments);
     case Run::selftest: run_selftest();

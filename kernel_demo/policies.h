@@ -250,6 +250,11 @@ struct PolicyTraits<DeadlinesAndShares> {
   static constexpr const char* kName = "classes";
   static constexpr Promise kPromise = Promise::shares;
   static constexpr Knob kKnob = Shares::kKnob;
+  static void set(Attributes& attributes, unsigned weight) {
+    sched::Eevdf::Attributes shares;
+    Shares::set(shares, weight);
+    attributes = DeadlinesAndShares::in<1>(shares);
+  }
   static Text describe(const Attributes& attributes) {
     return attributes.index() == 0 ? Deadlines::describe(attributes.get<0>())
                                    : Shares::describe(attributes.get<1>());
@@ -289,6 +294,12 @@ struct PolicyTraits<Sporadic> : PolicyTraits<sched::Edf> {
   using Inner = PolicyTraits<sched::FixedPriority>;
   using Attributes = Sporadic::Attributes;
   static constexpr const char* kName = "sporadic";
+  static void set(Attributes& attributes, unsigned percent) {
+    sched::Edf::Attributes reserved;
+    Reserved::set(reserved, percent);
+    attributes.budget = reserved.runtime;
+    attributes.period = reserved.period;
+  }
   static Text describe(const Attributes& attributes) {
     return percent(attributes.budget, attributes.period);
   }
@@ -316,6 +327,9 @@ struct PolicyTraits<Grouped> {
   static constexpr const char* kName = "groups";
   static constexpr Promise kPromise = Promise::shares;
   static constexpr Knob kKnob = {"group", "group", 0, 2};
+  static void set(Attributes& attributes, unsigned group) {
+    attributes.group = static_cast<sched::GroupNumber>(group);
+  }
   static Text describe(const Attributes& attributes) { return Text("{}", attributes.group); }
   static Attributes attributes(uint8_t, Duration) { return {}; }
   static Attributes worker(unsigned i, unsigned, Duration) {

@@ -20,7 +20,7 @@ namespace demo {
 struct Stage {
   bool (*interrupt)(uintptr_t source);
   void (*preempt)();
-  const char* (*name_of_context)(const Machine::Context* context);
+  const char* (*name_of_context)(const hal::Native::Context* context);
   const char* (*name_of_stack)(size_t index);
   const char* (*name_of_current)();
   void (*print_tasks)();

@@ -22,6 +22,14 @@ class AttributeSlot {
     unlock();
   }
 
+  /// Whatever else is under its lock: calls `f`.
+  template <typename F>
+  void locked(F f) {
+    lock();
+    f();
+    unlock();
+  }
+
   Attributes load() {
     lock();
     const Attributes copy = value_;

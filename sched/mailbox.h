@@ -6,7 +6,8 @@
 //
 //   1. A request is pending if and only if the task is in one mailbox, or in the hands of the one
 //      who pushes or drains it. So a task is never in two mailboxes.
-//   2. The owner changes only while nothing is pending, or by the drainer that holds the task.
+//   2. The owner changes only while nothing is pending, or by whoever holds the task: the one who
+//      drains it, or is about to push it.
 //   3. While `arrive` is pending the task's private fields belong to nobody.
 //
 // The word carries owner, generation and requests together, so that one compare-and-swap decides
@@ -39,6 +40,10 @@ inline constexpr Requests kill = 1 << 3;     ///< tell it to finish
 inline constexpr Requests cancel = 1 << 4;   ///< end the wait under way
 inline constexpr Requests suspend = 1 << 5;  ///< its count of suspensions has changed
 inline constexpr Requests inherit = 1 << 6;  ///< what those that wait for it claim has changed
+// What concerns where it is; all above the others.
+inline constexpr Requests bind = 1 << 7;   ///< its affinity has changed
+inline constexpr Requests place = 1 << 8;  ///< see whether it should be elsewhere
+inline constexpr Requests carry = 1 << 9;  ///< it is an idle task, with something from its CPU
 }  // namespace request
 
 /// Owner of a task that no CPU knows: never spawned, or finished and handed back.
@@ -50,6 +55,9 @@ inline constexpr CpuNumber kDead = 0xfffe;
 
 /// Owner of a task whose life is about to begin: the same.
 inline constexpr CpuNumber kUnborn = 0xfffd;
+
+/// Owner of a blocked task that nobody owns: whoever asks something of it claims it.
+inline constexpr CpuNumber kFloating = 0xfffc;
 
 /// One value of a task's word: generation (32 bits), owner (16), requests (16).
 class Ownership {
@@ -66,7 +74,7 @@ class Ownership {
   constexpr Requests pending() const { return static_cast<Requests>(word_); }
   constexpr uint64_t word() const { return word_; }
 
-  /// Whether some CPU owns it.
+  /// Whether some CPU owns it, or whoever claims it.
   constexpr bool is_alive() const { return owner() < kUnborn; }
 
   /// Whether a new life may begin.
@@ -114,15 +122,21 @@ class Postable {
 
   /// Adds `requests`. Returns the word before, in which the caller looks: a different generation
   /// or no owner, and nothing has changed; nothing pending, and the caller must now push it to the
-  /// owner's mailbox; else its request travels with those before it.
-  Ownership post(Requests requests, uint32_t generation) {
+  /// owner's mailbox; else its request travels with those before it. A floating task is claimed:
+  /// it is on its way to `claimant` then, and the caller must push it there, or elsewhere after
+  /// `redirect`.
+  Ownership post(Requests requests, uint32_t generation, CpuNumber claimant = kFloating) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       const Ownership before(word);
       if (before.generation() != generation || !before.is_alive()) return before;
       // Even a request that is already there is written again: the release half is what makes the
       // poster's earlier stores visible to whoever takes the request.
-      if (word_.compare_exchange_weak(word, word | requests, std::memory_order_acq_rel,
+      uint64_t after = word | requests;
+      if (before.owner() == kFloating) {
+        after = Ownership(after | request::arrive).with_owner(claimant).word();
+      }
+      if (word_.compare_exchange_weak(word, after, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return before;
       }
@@ -134,6 +148,15 @@ class Postable {
     uint64_t word = from.word();
     return word_.compare_exchange_strong(word, to.word(), std::memory_order_acq_rel,
                                          std::memory_order_relaxed);
+  }
+
+  /// Gives it to another owner with all that is pending, which is something. For whoever holds it:
+  /// has it from a mailbox, or has yet to push it.
+  void redirect(CpuNumber to) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(word, Ownership(word).with_owner(to).word(),
+                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
   }
 
   /// Makes a dead task free. What was done to it before is visible to whoever claims it.
@@ -186,13 +209,24 @@ class PostQueue {
 class Mailbox {
  public:
   enum class Pushed : uint8_t {
-    quiet,   ///< others were waiting there already: whoever came first has kicked
-    kick,    ///< it was empty: the owner must be kicked
-    closed,  ///< that CPU takes no tasks; nothing has changed
+    quiet,    ///< others were waiting there already: whoever came first has kicked
+    kick,     ///< it was empty: the owner must be kicked
+    watched,  ///< it was empty, and its owner is awake and looks into it: no kick
+    closed,   ///< that CPU takes no tasks; nothing has changed
   };
 
-  /// Begins to accept tasks. Once, by the owner.
+  /// Begins to accept tasks, or does so again. By the owner.
   void open() { head_.store(kEmpty, std::memory_order_release); }
+
+  /// Accepts no more. By the owner; false: there is mail.
+  bool close() { return change(kEmpty, kClosed); }
+
+  /// From here on nobody kicks: the owner looks by itself, by `is_watched`, until `end_watch`.
+  /// False: there is mail.
+  bool begin_watch() { return change(kEmpty, kWatched); }
+  bool is_watched() const { return head_.load(std::memory_order_relaxed) == kWatched; }
+  /// That it is a compare-and-swap is the last look. False: there is mail.
+  bool end_watch() { return change(kWatched, kEmpty); }
 
   bool is_open() const { return head_.load(std::memory_order_relaxed) != kClosed; }
 
@@ -201,13 +235,13 @@ class Mailbox {
     uintptr_t head = head_.load(std::memory_order_relaxed);
     do {
       if (head == kClosed) return Pushed::closed;
-      task.next_ = head == kEmpty ? nullptr : reinterpret_cast<Postable*>(head);
+      task.next_ = head <= kWatched ? nullptr : reinterpret_cast<Postable*>(head);
     } while (!head_.compare_exchange_weak(head, reinterpret_cast<uintptr_t>(&task),
                                           std::memory_order_release, std::memory_order_relaxed));
-    return head == kEmpty ? Pushed::kick : Pushed::quiet;
+    return head == kEmpty ? Pushed::kick : head == kWatched ? Pushed::watched : Pushed::quiet;
   }
 
-  bool empty() const { return head_.load(std::memory_order_relaxed) == kEmpty; }
+  bool empty() const { return head_.load(std::memory_order_relaxed) <= kWatched; }
 
   /// All that is in it, youngest first. For the owner, once it is open.
   PostQueue take_all() {
@@ -219,9 +253,16 @@ class Mailbox {
   }
 
  private:
-  // Neither is the address of a task. Closed is what a CPU block in zeroed memory begins with.
+  // None is the address of a task. Closed is what a CPU block in zeroed memory begins with.
   static constexpr uintptr_t kClosed = 0;
   static constexpr uintptr_t kEmpty = 1;
+  static constexpr uintptr_t kWatched = 2;
+
+  // Only from one empty value to another, so there is nothing to see but what comes with a close.
+  bool change(uintptr_t from, uintptr_t to) {
+    return head_.compare_exchange_strong(from, to, std::memory_order_release,
+                                         std::memory_order_relaxed);
+  }
 
   std::atomic<uintptr_t> head_{kClosed};
 };

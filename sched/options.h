@@ -3,6 +3,8 @@
 #ifndef BATON_SCHED_OPTIONS_H_
 #define BATON_SCHED_OPTIONS_H_
 
+#include <cstddef>
+
 namespace sched {
 
 /// Choices of a kernel, beyond machine and policy.
@@ -15,6 +17,12 @@ struct Options {
 #endif
   /// Keep a histogram of the time from ready to running in each task and CPU (328 bytes each).
   bool latency = false;
+  /// How often an idle CPU looks for mail before it sleeps. While it looks nobody has to kick it,
+  /// and interrupts are let in between two looks; a machine's `relax` says how long one takes.
+  unsigned polls = 0;
+  /// The most CPUs there may be: how wide a `CpuSet` is. Of 1 nothing is left of what is for many:
+  /// a task is smaller by its affinity.
+  size_t cpus = 64;
 };
 
 }  // namespace sched

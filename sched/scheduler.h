@@ -18,7 +18,8 @@
 //     spawn, spawn_on      x         x              x             returns an error
 //     wake, kill, retune,  x         x              x             counted, or false
 //     cancel_wait, suspend,
-//     resume, adjust
+//     resume, set_affinity,
+//     adjust
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, ...
@@ -50,6 +51,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "hal/hal.h"
 #include "sched/mailbox.h"
@@ -91,6 +93,13 @@ struct Charged<true> {
   Instant until;
 };
 
+// How urgent what a CPU runs is, for others to read.
+template <typename Claim, bool kOn>
+struct Rank {};
+
+template <typename Claim>
+struct Rank<Claim, true> : std::atomic<Claim> {};
+
 }  // namespace internal
 
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
@@ -104,7 +113,9 @@ class Scheduler : private Mechanism {
   using Attributes = typename P::Attributes;
   /// What a task has that another can inherit.
   using Claim = typename internal::ClaimOf<P>::Type;
-  using Task = sched::Task<P, typename M::Context, kOptions.latency>;
+  using Task = sched::Task<P, typename M::Context, kOptions.latency, kOptions.cpus>;
+  /// Some of the CPUs: 64 of them unless the options say otherwise.
+  using CpuSet = sched::CpuSet<kOptions.cpus>;
   /// Takes a task whose life is over, once off its stack: both are the kernel's again, to poison,
   /// free, or spawn anew, from here on and not before. Called once for each life that a spawn
   /// began, one at a time on a CPU, unmasked, with rescheduling forbidden: it may call what an
@@ -131,6 +142,13 @@ class Scheduler : private Mechanism {
     /// Wakes, kills and retunes of tasks that were not alive, and retunes by mail that were
     /// refused.
     uint64_t stale = 0;
+    uint64_t clock_steps_back = 0;  ///< where the machine looks: hal/steady_clock.h
+    uint64_t departures = 0;        ///< tasks that have gone from here to another CPU
+    uint64_t arrivals = 0;          ///< those that have come from another one
+    uint64_t kicks = 0;             ///< interrupts sent to other CPUs because of mail
+    uint64_t spared = 0;     ///< mail to CPUs that were awake and looked for it: no interrupt
+    uint64_t unhoused = 0;   ///< tasks that were sent from here: no CPU was left that they may use
+    uint64_t misplaced = 0;  ///< CPUs named by the policy's `place` that were not allowed
     // How long its tasks waited is in its histogram: `latency(cpu).total()`.
   };
 
@@ -159,6 +177,30 @@ class Scheduler : private Mechanism {
     Graph& graph_;
   };
 
+  class Cpu;
+  class Balancer;
+
+  // What there is to do for CPUs that look for work to give away (sched/balance_impl.h).
+  struct Balance {
+    void (*keep_looking)(Cpu& cpu);
+    void (*ask)(Cpu& cpu);
+    bool (*donate)(Cpu& cpu);
+  };
+  static constexpr bool kRanks = Ranks<P> && sizeof(Claim) <= sizeof(uint64_t);
+
+  // What there is to do for tasks that move (sched/affinity_impl.h).
+  struct Moves {
+    void (*park)(Cpu& cpu, Task& self);
+    bool (*claim)(Cpu& cpu, Task& task, Ownership wanted, Requests requests);
+    void (*place)(Cpu& cpu, Task& task);
+    void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
+    void (*be_offline)(Cpu& cpu);
+    void (*spread)(Cpu& cpu, Task& task);
+    bool (*admit)(Cpu& cpu, Task& task);
+    void (*arrive)(Cpu& cpu, Task& task);
+    void (*settle)(Cpu& cpu, Task& task, Requests requests);
+  };
+
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
   class Cpu : public M::Local {
    public:
@@ -175,6 +217,8 @@ class Scheduler : private Mechanism {
 
    private:
     friend Scheduler;
+
+    bool is_leaving() const { return is_leaving_.load(std::memory_order_relaxed); }
 
     // Ordered by how often a switch needs them, neighbours that are used together side by side.
     Instant until_ = never;  // when the policy must be asked again
@@ -193,11 +237,30 @@ class Scheduler : private Mechanism {
     Counter wakes_;        // without `overtakes_`
     Counter overtakes_;    // wakes that preempted at once: one count instead of two
     Counter stale_;
+    Counter departures_;
+    Counter arrivals_;
+    Counter kicks_;
+    Counter spared_;
+    Counter unhoused_;
+    Counter misplaced_;
     Mailbox mailbox_;
-    PostQueue reversing_;      // taken from the mailbox, youngest first
-    PostQueue inbox_;          // next to be handled, oldest first
-    Task* leaving_ = nullptr;  // finished, and about to be retired on the idle stack
-    PostQueue retired_;        // finished and retired, on the way to the sink
+    PostQueue reversing_;                  // taken from the mailbox, youngest first
+    PostQueue inbox_;                      // next to be handled, oldest first
+    Task* leaving_ = nullptr;              // finished, and about to be retired on the idle stack
+    PostQueue retired_;                    // finished and retired, on the way to the sink
+    std::atomic<bool> is_leaving_{false};  // to go offline, or there
+    TicketLock closing_;                   // while that changes
+    Balancer* balancer_ = nullptr;         // null: it gives nothing away
+    CpuNumber donee_ = 0;                  // whom `surplus` is asked for
+    std::atomic<bool> is_asked_{false};    // by an idle CPU
+    std::atomic<uint32_t> load_{0};        // an average; `kBusy`: always busy, nobody waits
+    Instant ask_again_;
+    [[no_unique_address]] internal::Rank<Claim, kRanks> rank_;  // what it ran when it looked last
+    Timer* orphan_ = nullptr;   // a timer that the idle task carries to another CPU
+    Task* emigrant_ = nullptr;  // to go to another CPU as soon as it is off its stack
+    // The first CPU's counts: null while no task was ever to move, so that a kernel in which none
+    // does need not contain it.
+    std::atomic<const Moves*> moves_{nullptr};
     Cpu* cpus_ = nullptr;
     size_t count_ = 0;
     Sink sink_ = nullptr;
@@ -470,10 +533,11 @@ class Scheduler : private Mechanism {
 
   /// Gives a task new attributes; a runnable one queues anew. False: the task is not alive, or the
   /// policy refused and it keeps those it has. A task of another CPU gets them by mail, latest
-  /// wins, and a refusal there is counted as stale.
+  /// wins, and a refusal there is counted as stale; so does the caller itself where the kernel has
+  /// masked interrupts, for it cannot be switched from there.
   static bool retune(Task& task, const Attributes& attributes) {
     const Irq irq = M::mask();
-    const bool done = retune_masked(task, attributes);
+    const bool done = retune_masked(task, attributes, irq);
     // What follows from it comes separately: together they would be the longest time masked.
     M::unmask(irq);
     M::mask();
@@ -481,6 +545,66 @@ class Scheduler : private Mechanism {
     M::unmask(irq);
     return done;
   }
+
+  /// From now on `task` runs on these CPUs only, in this life: one that is elsewhere goes there at
+  /// once, whatever its state, with the timer it waits by. The caller itself is there when this
+  /// returns, if it may be switched from. False: it is not alive, or none of the CPUs has started.
+  static bool set_affinity(Task& task, const CpuSet& cpus)
+    requires(kOptions.cpus > 1);
+
+  /// The CPUs on which `task` may run. For its owner, masked.
+  static CpuSet affinity(Task& task)
+    requires(kOptions.cpus > 1);
+
+  /// Where a new task may run, and how.
+  struct Where {
+    CpuSet cpus = CpuSet::all();
+    /// While it is blocked without a limit of time it is no CPU's, and each wake looks anew for the
+    /// CPU that it best runs on. Otherwise it stays where it is. Until it is asked to finish.
+    bool floats = false;
+  };
+
+  /// The same as `spawn`, on one of the CPUs of `where`: this one if it has nothing to do, else an
+  /// idle one near it, else where the policy says, or this one.
+  static std::expected<void, SpawnError> spawn_in(const Where& where, Task& task,
+                                                  std::span<std::byte> stack, hal::Entry entry,
+                                                  void* argument, const Attributes& attributes = {})
+    requires(kOptions.cpus > 1);
+
+  /// What makes a CPU give work away. The kernel's memory, one a CPU.
+  class Balancer : public Timer {
+   public:
+    constexpr Balancer() : Timer(&Scheduler::look) {}
+
+   private:
+    friend Scheduler;
+    Duration period_{};
+    Balance balance_{&keep_looking, &ask, &donate};
+  };
+
+  /// From now on this CPU gives floating tasks that wait to CPUs that are idle, or that run
+  /// somebody less urgent, by a policy that can name one (`Donates`): it looks every `period` while
+  /// it is busy, and when it is asked. Once on each CPU, after `start`.
+  static void balance(Balancer& balancer, Duration period)
+    requires(kOptions.cpus > 1 && Donates<P>);
+
+  /// How much a CPU has had to do of late: 0 nothing, 1024 always something, up to 2048 with tasks
+  /// waiting that it could have given away. As its balancer saw it.
+  static uint32_t load(const Cpu& cpu) { return cpu.load_.load(std::memory_order_relaxed); }
+
+  /// The CPUs that take tasks.
+  static CpuSet online();
+
+  /// Has a CPU give away all that it has, and take no more: its tasks go where they may run, those
+  /// that may run nowhere else anywhere, which is counted; its timers go to another CPU. It sleeps
+  /// then, until `bring_online`. False: no such CPU is online, or it is the last one.
+  static bool take_offline(CpuNumber cpu)
+    requires(kOptions.cpus > 1);
+  static bool bring_online(CpuNumber cpu)
+    requires(kOptions.cpus > 1);
+
+  /// Whether it has given all away.
+  static bool is_offline(CpuNumber cpu);
 
   /// The attributes that `task` has. For its owner.
   static Attributes attributes(const Task& task) { return here().policy_.attributes(task); }
@@ -648,7 +772,26 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void kill_masked(Life life, bool may_switch);
   [[gnu::noinline]] static void release_masked(bool may_switch);
   [[gnu::noinline, clang::minsize]] static bool retune_masked(Task& task,
-                                                              const Attributes& attributes);
+                                                              const Attributes& attributes,
+                                                              Irq irq);
+
+  // For functions that are not inlined, and only before any switch: afterwards the task may be on
+  // another CPU.
+  static Cpu& here_once() {
+    if constexpr (requires { M::local_once(); }) {
+      return static_cast<Cpu&>(*M::local_once());
+    } else {
+      return here();
+    }
+  }
+
+  static void kick_self([[maybe_unused]] const Cpu& cpu) {
+    if constexpr (requires { M::kick_self(); }) {
+      M::kick_self();
+    } else {
+      M::kick(cpu.number);
+    }
+  }
 
   static Graph& graph() { return here().cpus_->graph_; }
 
@@ -671,8 +814,7 @@ class Scheduler : private Mechanism {
 
   // What becomes of one task of this CPU.
   static void begin_to_wait(Task& task, Instant now);
-  [[gnu::noinline, clang::minsize]] static void dequeue(Cpu& cpu, Task& task, Leave why,
-                                                        Instant now);
+  [[gnu::noinline]] static void dequeue(Cpu& cpu, Task& task, Leave why, Instant now);
   static void make_ready(Cpu& cpu, Task& task, Enter why, Instant now);
   [[gnu::noinline]] static void queue(Cpu& cpu, Task& task, Enter why, Instant now);
   static bool is_asked_anyway(const Cpu& cpu);
@@ -701,6 +843,41 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
                                                               Requests requests);
 
+  // From CPU to CPU (sched/affinity_impl.h).
+  static constexpr bool kMany = kOptions.cpus > 1;
+  static const Moves kMoves;
+  static void begin_to_move();
+  static const Moves& moves(const Cpu& cpu) {
+    return *cpu.cpus_->moves_.load(std::memory_order_relaxed);
+  }
+  [[gnu::noinline, clang::minsize]] static void settle_place(Cpu& cpu, Task& task,
+                                                             Requests requests);
+  static CpuNumber place_for(Cpu& cpu, Task& task, Enter why);
+  static CpuNumber nearest(const Cpu& cpu, CpuNumber from, const CpuSet& idle);
+  static bool is_idle(const Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);
+  [[gnu::noinline, clang::minsize]] static void let_float(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static bool claim(Cpu& cpu, Task& task, Ownership wanted,
+                                                      Requests requests);
+  [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
+  [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static bool clear(Cpu& cpu);
+  static void look(Timer& balancer);
+  static void keep_looking(Cpu& cpu);
+  static bool may_go(const typename P::Entity& entity);
+  [[gnu::noinline, clang::minsize]] static bool donate(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void ask(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static void spread(Cpu& cpu, Task& task);
+  static constexpr uint32_t kBusy = 1024;
+  static void carry(Cpu& cpu, Timer& timer);
+  static void take_over(Cpu& cpu, Task& idle);
+  static void let_in();
+  [[gnu::noinline, clang::minsize]] static void leave(Cpu& cpu, Task& task, CpuNumber to);
+  [[gnu::noinline, clang::minsize]] static bool admit_moved(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void arrive(Cpu& cpu, Task& task);
+
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void honour_due(Cpu& cpu, bool may_switch);
@@ -712,7 +889,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static void arm_masked(Cpu& cpu, Timer& timer, Instant when);
   [[gnu::noinline, clang::minsize]] static void arm_first(Cpu& cpu, Timer& timer, Instant when);
   [[gnu::noinline]] static bool cancel_masked(Cpu& cpu, Timer& timer);
-  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu, bool in_time);
+  [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu);
   static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
   static Pick pick(Cpu& cpu, Instant now);
@@ -729,9 +906,15 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void abandon_bonds(Task& self);
   static bool unlink(Task& self, const Bond& bond);
   [[gnu::noinline, clang::minsize]] static void unbind_old(Task& self, Bond& bond);
+  static void time_out(Timer& timer);
+  static bool watch(Cpu& cpu);
   static Woken park_timed(Task& self, Instant when);
   [[gnu::noinline, clang::minsize]] static Woken park_again(internal::Wait& wait, Instant until,
                                                             bool waked);
+  [[gnu::always_inline]] static std::expected<void, SpawnError> prepare(Task& task,
+                                                                        std::span<std::byte> stack,
+                                                                        hal::Entry entry,
+                                                                        void* argument);
   [[gnu::noinline]] static std::expected<void, SpawnError> launch(CpuNumber to, Task& task,
                                                                   const Attributes& attributes);
   [[noreturn]] static void begin(void* task);
@@ -740,5 +923,10 @@ class Scheduler : private Mechanism {
 }  // namespace sched
 
 #include "sched/scheduler_impl.h"
+// Beyond one CPU.
+#include "sched/affinity_impl.h"
+#include "sched/balance_impl.h"
+#include "sched/hotplug_impl.h"
+#include "sched/placement_impl.h"
 
 #endif  // BATON_SCHED_SCHEDULER_H_

@@ -77,7 +77,7 @@ void Scheduler<M, P, kOptions>::switch_seldom(Cpu& cpu, Task& from, Task& to, In
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::switch_or_stay(Task& from, Task& to, Instant until, Instant now) {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   require_unlocked(cpu);
   ask_by(cpu, until);
   cpu.floor_ = cpu.armed_;
@@ -88,7 +88,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::yield_masked() {
   // Where rescheduling is forbidden `switch_or_stay` stops it, at no cost otherwise; alone it is
   // harmless.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   Task& self = *cpu.current_;
   const Instant floor = cpu.floor_;  // beside `current_`: one load for the two
   const Instant now = M::now();      // before all that follows: to a compiler it is a barrier
@@ -136,9 +136,12 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
     self.permit_ = false;
     return;
   }
-  if (self.kill_requested() && !is_deaf(self)) [[unlikely]] {
-    self.woken_ = Woken::by_kill;
-    return;
+  if (self.mark() != Task::Mark::none) [[unlikely]] {
+    if (kMany && self.mark() == Task::Mark::floats) return moves(here()).park(here(), self);
+    if (!is_deaf(self)) {
+      self.woken_ = Woken::by_kill;
+      return;
+    }
   }
   block(self);
 }
@@ -146,7 +149,7 @@ void Scheduler<M, P, kOptions>::park_masked(Task& self) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::block(Task& self) {
   // Where rescheduling is forbidden `switch_or_stay` stops it, as in `yield_masked`.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   const Instant floor = cpu.floor_;
   const Instant now = M::now();
   charge(cpu, now);
@@ -212,7 +215,7 @@ void Scheduler<M, P, kOptions>::unbind_old(Task& self, Bond& bond) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt() {
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (cpu.due_ != kPreemption) [[unlikely]]
     return preempt_seldom(cpu);
   cpu.due_ = kNothing;
@@ -283,7 +286,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::honour_due(Cpu& cpu, bool may_switch) {
   if (cpu.locked_ != 0) return;  // the end of the guard or of the interrupt will see to it
   if (may_switch) return preempt();
-  M::kick(cpu.number);  // the caller had interrupts masked: the moment it unmasks them
+  kick_self(cpu);  // the caller had interrupts masked: the moment it unmasks them
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -334,16 +337,15 @@ void Scheduler<M, P, kOptions>::arm_first(Cpu& cpu, Timer& timer, Instant when) 
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel_masked(Cpu& cpu, Timer& timer) {
-  const bool in_time = cpu.timers_.cancel(timer);
-  if (timer.when() <= cpu.expiry_) [[unlikely]]
-    return cancelled_first(cpu, in_time);
-  return in_time;
+  if (!timer.armed()) return false;
+  cpu.timers_.cancel(timer);
+  return timer.when() > cpu.expiry_ || cancelled_first(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu, bool in_time) {
+bool Scheduler<M, P, kOptions>::cancelled_first(Cpu& cpu) {
   cpu.expiry_ = cpu.timers_.next();
-  return in_time;
+  return true;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -380,17 +382,27 @@ struct WaitTimer : Timer {
 }  // namespace internal
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::time_out(Timer& timer) {
+  Task& task = static_cast<internal::WaitTimer<Task>&>(timer).task;
+  end_wait(here(), task, Woken::by_timeout);
+  if (kMany && task.mark() == Task::Mark::floats) moves(here()).spread(here(), task);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 Woken Scheduler<M, P, kOptions>::park_timed(Task& self, Instant when) {
   if (when == never) {
     park_masked(self);
     return self.take_reason();
   }
   if (when <= M::now() && !self.permit_) return Woken::by_timeout;
-  internal::WaitTimer<Task> timer(self, [](Timer& expired) {
-    end_wait(here(), static_cast<internal::WaitTimer<Task>&>(expired).task, Woken::by_timeout);
-  });
+  internal::WaitTimer<Task> timer(self, &time_out);
   arm_masked(here(), timer, when);
+  if constexpr (kMany) {
+    self.set_timer(&timer);
+    self.set(Task::kTimed, true);
+  }
   park_masked(self);
+  if constexpr (kMany) self.set(Task::kTimed, false);
   cancel_masked(here(), timer);
   return self.take_reason();
 }
@@ -430,7 +442,7 @@ Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant unti
   // The common case in one piece: nobody has asked anything of the task before, and nobody does
   // while it waits. Otherwise it begins again, which may be to look why it has ended.
   Task& task = self();
-  if (until != never || task.permit_ || task.kill_requested()) [[unlikely]]
+  if (until != never || task.permit_ || task.mark() != Task::Mark::none) [[unlikely]]
     return park_again(wait, until, false);
   block(task);
   if (!wait.is_served()) [[unlikely]]
@@ -447,7 +459,16 @@ Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until,
     // A wake that is not meant for this wait is kept for the `park` that it is meant for.
     bool permit = waked || task.permit_;
     task.permit_ = false;
-    while ((reason = park_timed(task, until)) == Woken::by_wake && !wait.is_served()) permit = true;
+    do {
+      if (waked && wait.claim_changed != nullptr) {
+        // Made ready, it may have got a later deadline: so it is no longer where it was in line.
+        wait.claim_changed(wait);
+        here().due_ &= ~kPreemption;
+      }
+      reason = park_timed(task, until);
+      waked = reason == Woken::by_wake && !wait.is_served();
+      permit |= waked;
+    } while (waked);
     if (permit) task.permit_ = true;
   }
   return reason == Woken::by_wake || wait.close() ? reason : Woken::by_wake;
@@ -610,8 +631,8 @@ bool Scheduler<M, P, kOptions>::resume(Task& task) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claims) {
   if constexpr (Inherits<P>) {
-    if (claims == nullptr && !task.inherits_) return;
-    task.inherits_ = claims != nullptr;
+    if (claims == nullptr && !task.has(Task::kInherits)) return;
+    task.set(Task::kInherits, claims != nullptr);
     const Detached<typename P::Entity> entity = detached(static_cast<P::Entity&>(task));
     if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
     const Instant now = M::now();
@@ -625,7 +646,7 @@ void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claim
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_switch) {
   if (task.stored_state() == State::finished) return cpu.stale_.add();
-  task.killed_.store(true, std::memory_order_relaxed);
+  task.mark_.store(internal::TaskBits::Mark::killed, std::memory_order_relaxed);
   task.suspensions_.store(0, std::memory_order_relaxed);
   // By its state, not by the count: the last `resume` may still be on its way as mail.
   if (task.stored_state() >= State::suspended) [[unlikely]]
@@ -707,7 +728,7 @@ bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
-  Cpu& cpu = here();
+  Cpu& cpu = here_once();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
     return request_masked(present(task), request::wake, irq == M::kUnmasked);
@@ -723,7 +744,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
       if (until <= now) {
         if (cpu.locked_ == 0) {
           if (irq == M::kUnmasked) return overtake(cpu, self, cpu.overtakes_, now);
-          M::kick(cpu.number);  // see `honour`
+          kick_self(cpu);  // see `honour`
         }
         cpu.due_ |= kPreemption;
       } else if (until < cpu.until_) {
@@ -739,7 +760,9 @@ void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_swit
   Cpu& cpu = here();
   if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
       [[unlikely]] {
-    return request_masked(present(task), request::wake, may_switch);
+    request_masked(present(task), request::wake, may_switch);
+    // Not even if that was mail is what changed here let lie.
+    return honour(here(), may_switch);
   }
   cpu.wakes_.add();
   make_ready(cpu, task, Enter::woken, M::now());
@@ -752,7 +775,11 @@ void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, boo
   Task& task = *life.task;
   const Ownership seen = task.ownership();
   if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
-    return post(cpu, task, Ownership(life.generation, seen.owner(), 0), requests);
+    const Ownership wanted(life.generation, seen.owner(), 0);
+    if (!kMany || seen.owner() != kFloating || !moves(cpu).claim(cpu, task, wanted, requests)) {
+      return post(cpu, task, wanted, requests);
+    }
+    return honour(cpu, may_switch);
   }
   handle(cpu, task, requests);
   honour(cpu, may_switch);
@@ -785,11 +812,14 @@ void Scheduler<M, P, kOptions>::kill(Life life) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes) {
+bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attributes, Irq irq) {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
   if (!seen.is_alive()) return false;
-  if (!may_touch(cpu, seen)) {
+  // One that goes on until a kick comes may wait before: queued anew it would be no more what the
+  // policy calls current, and whoever ran then would be taken for it.
+  const bool goes_on = &task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked;
+  if (!may_touch(cpu, seen) || goes_on) {
     task.new_attributes_.store(attributes,
                                [&] { return task.ownership().generation() == seen.generation(); });
     post(cpu, task, seen, request::retune);
@@ -800,9 +830,11 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Requests requests) {
-  const Ownership before = task.post(requests, seen.generation());
+  const Ownership before = task.post(requests, seen.generation(), cpu.number);
   if (before.generation() != seen.generation() || !before.is_alive()) {
     cpu.stale_.add();
+  } else if (kMany && before.owner() == kFloating) {
+    moves(cpu).place(cpu, task);
   } else if (before.pending() == request::none) {
     send(before.owner(), task);
   }
@@ -810,10 +842,16 @@ void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Reque
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
-  switch (here().cpus_[to].mailbox_.push(task)) {
+  Cpu& cpu = here();
+  switch (cpu.cpus_[to].mailbox_.push(task)) {
     case Mailbox::Pushed::quiet: return;
-    case Mailbox::Pushed::kick: return M::kick(to);
-    case Mailbox::Pushed::closed: stop("mail to a CPU that has not started", task);
+    case Mailbox::Pushed::kick: cpu.kicks_.add(); return M::kick(to);
+    case Mailbox::Pushed::watched: return cpu.spared_.add();
+    case Mailbox::Pushed::closed:
+      if (kMany && cpu.cpus_->moves_.load(std::memory_order_relaxed) != nullptr) {
+        return moves(cpu).take_from(cpu, to, task);
+      }
+      stop("mail to a CPU that has not started", task);
   }
 }
 
@@ -824,6 +862,10 @@ void Scheduler<M, P, kOptions>::on_kick() {
   // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
   // but the two may have merged into this one.
   Cpu& cpu = here();
+  if (kMany && cpu.is_leaving()) [[unlikely]]
+    cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
+  if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
+    cpu.balancer_->balance_.donate(cpu);
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {
@@ -831,10 +873,10 @@ void Scheduler<M, P, kOptions>::on_kick() {
   } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
-    return M::kick(cpu.number);
+    return kick_self(cpu);
   }
   if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
-    M::kick(cpu.number);
+    kick_self(cpu);
   }
 }
 
@@ -860,7 +902,8 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
   if (task.stored_state() == State::finished && !(seen.pending() & request::arrive)) {
     if (task.take(seen.after_death()) != request::none) cpu.stale_.add();
     bury(cpu, task);
-  } else {
+  } else if (!kMany || !(seen.pending() & request::arrive) || !task.has_moved() ||
+             moves(cpu).admit(cpu, task)) {
     handle(cpu, task, task.take(seen.with_pending(request::none)));
   }
   return true;
@@ -869,7 +912,9 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) {
   if (requests & request::arrive) {
-    if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
+    if (kMany && task.has_moved()) {
+      moves(cpu).arrive(cpu, task);
+    } else if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
       task.unborn_ = internal::TaskBits::Unborn::refused;
       task.state_.store(State::finished, std::memory_order_relaxed);
       if (retire(cpu, task)) bury(cpu, task);
@@ -883,6 +928,12 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   if ((requests & request::retune) != 0 &&
       !retune_private(cpu, task, task.new_attributes_.load())) {
     cpu.stale_.add();
+  }
+  // Last: it may be another CPU's then.
+  if constexpr (kMany) {
+    if (requests >= request::bind) [[unlikely]] {
+      moves(cpu).settle(cpu, task, requests);
+    }
   }
 }
 
@@ -920,11 +971,14 @@ void Scheduler<M, P, kOptions>::run() {
   Cpu& cpu = here();
   for (;;) {
     hand_back(cpu);
+    if (kMany && cpu.is_leaving()) [[unlikely]]
+      moves(cpu).be_offline(cpu);
     if (!next_mail(cpu)) {
       cpu.due_ = kNothing;
       const Instant now = M::now();
       const auto [next, until] = pick(cpu, now);
       if (&next != &cpu.idle_) {
+        if (kMany && cpu.balancer_ != nullptr) cpu.balancer_->balance_.keep_looking(cpu);
         switch_or_stay(cpu.idle_, next, until, now);
         cpu.due_ = kNothing;  // left by whoever ran last, if the kick for it is late
       } else {
@@ -932,7 +986,8 @@ void Scheduler<M, P, kOptions>::run() {
         // Exactly: no early interrupt.
         const Instant next = until < cpu.expiry_ ? until : cpu.expiry_;
         if (cpu.armed_ != next) arm(cpu, next);
-        M::wait();
+        if (kMany && cpu.balancer_ != nullptr) cpu.balancer_->balance_.ask(cpu);
+        if (kOptions.polls == 0 || !watch(cpu)) M::wait();
       }
     }
     M::unmask(M::kUnmasked);
@@ -941,9 +996,28 @@ void Scheduler<M, P, kOptions>::run() {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::watch(Cpu& cpu) {
+  if (!cpu.mailbox_.begin_watch()) return true;
+  cpu.floor_ = cpu.armed_;  // an interrupt shows by it
+  for (unsigned i = 0; i < kOptions.polls && cpu.mailbox_.is_watched(); ++i) {
+    relax();
+    M::unmask(M::kUnmasked);
+    M::mask();
+    if (cpu.floor_ == kLocked) break;
+  }
+  return !cpu.mailbox_.end_watch() || cpu.floor_ == kLocked;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_back(Cpu& cpu) {
   // Locked already by whoever sent the idle task here (`exit`, `preempt`, `start`), or not at all.
   if (cpu.locked_ == 0) lock(cpu);
+  if constexpr (kMany) {
+    if (Task* const task = cpu.emigrant_; task != nullptr) [[unlikely]] {
+      cpu.emigrant_ = nullptr;
+      moves(cpu).settle(cpu, *task, request::place);
+    }
+  }
   if (Task* const task = cpu.leaving_; task != nullptr) {
     cpu.leaving_ = nullptr;
     if (retire(cpu, *task)) give_to_sink(cpu, *task);
@@ -1075,7 +1149,15 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   } else if (to >= here().count_ || !here().cpus_[to].mailbox_.is_open()) {
     return std::unexpected(SpawnError::cpu_not_started);
   }
+  const auto prepared = prepare(task, stack, entry, argument);
+  if (!prepared.has_value()) [[unlikely]]
+    return prepared;
+  return launch(to, task, attributes);
+}
 
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::prepare(Task& task, std::span<std::byte> stack, hal::Entry entry,
+                                        void* argument) -> std::expected<void, SpawnError> {
   constexpr uintptr_t kAlignment = 16;
   const uintptr_t low =
       (reinterpret_cast<uintptr_t>(stack.data()) + kAlignment - 1) & ~(kAlignment - 1);
@@ -1092,12 +1174,15 @@ auto Scheduler<M, P, kOptions>::spawn_on(CpuNumber to, Task& task, std::span<std
   if (!free.is_free() || !task.change(free, free.before_birth())) [[unlikely]] {
     return std::unexpected(SpawnError::already_spawned);
   }
+  // Whoever sees anything of the new life sees that the old one is no more: for `join`, which looks
+  // at the word last.
+  std::atomic_thread_fence(std::memory_order_release);
   uintptr_t* const canary = reinterpret_cast<uintptr_t*>(low);
   *canary = low;
   task.begin_life(canary);
   *task.start() = {entry, argument};
   task.context_ = M::make_context({reinterpret_cast<std::byte*>(low), high - low}, begin, &task);
-  return launch(to, task, attributes);
+  return {};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1163,7 +1248,9 @@ Usage Scheduler<M, P, kOptions>::usage(const Task& task) {
           .involuntary = task.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = parks - (waits && parks != 0 ? 1 : 0),
-          .cpu = seen.is_alive() ? seen.owner() : task.last_cpu_.load(std::memory_order_relaxed)};
+          .cpu = seen.is_alive() && seen.owner() != kFloating
+                     ? seen.owner()
+                     : task.last_cpu_.load(std::memory_order_relaxed)};
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -1172,13 +1259,24 @@ auto Scheduler<M, P, kOptions>::usage(const Cpu& cpu) -> CpuUsage {
   const Duration idle = cpu.idle_.run_.read(now);
   const uint64_t overtakes = cpu.overtakes_.read();
   const uint64_t preemptions = cpu.preemptions_.read() + overtakes;
+  uint64_t clock_steps_back = 0;
+  if constexpr (requires { cpu.steps_back; }) {
+    clock_steps_back = cpu.steps_back.load(std::memory_order_relaxed);
+  }
   return {.busy = now - Instant{cpu.started_.ticks + idle.ticks},
           .idle = idle,
           .voluntary = cpu.voluntary_.read(),
           .involuntary = cpu.timeouts_.read() + preemptions,
           .preemptions = preemptions,
           .wakes = cpu.wakes_.read() + overtakes,
-          .stale = cpu.stale_.read()};
+          .stale = cpu.stale_.read(),
+          .clock_steps_back = clock_steps_back,
+          .departures = cpu.departures_.read(),
+          .arrivals = cpu.arrivals_.read(),
+          .kicks = cpu.kicks_.read(),
+          .spared = cpu.spared_.read(),
+          .unhoused = cpu.unhoused_.read(),
+          .misplaced = cpu.misplaced_.read()};
 }
 
 }  // namespace sched

@@ -9,10 +9,12 @@
 #include <span>
 
 #include "sched/attribute_slot.h"
+#include "sched/cpu_set.h"
 #include "sched/mailbox.h"
 #include "sched/options.h"
 #include "sched/policy/policy.h"
 #include "sched/stats.h"
+#include "sched/time/timer_queue.h"
 
 namespace sched {
 
@@ -81,7 +83,7 @@ struct Usage {
 template <hal::Machine M, Policy P, Options kOptions = Options{}>
 class Scheduler;
 
-template <Policy P, typename Context, bool kLatency = false>
+template <Policy P, typename Context, bool kLatency = false, size_t kCpus = Options{}.cpus>
 class Task;
 
 namespace sync_internal {
@@ -103,9 +105,26 @@ struct TaskLatency<true> {
   Instant ready_since;
 };
 
+// Where a task may run; only meant where its bits say that it is bound.
+template <size_t kCpus>
+struct Affinity {
+  CpuSet<kCpus> cpus;
+};
+template <>
+struct Affinity<1> {};
+
+// What a task on its way to another CPU is to be attached with there. Under a policy that it need
+// not be detached from the entity itself still knows.
+template <Policy P>
+struct Baggage {};
+template <Detaches P>
+struct Baggage<P> {
+  typename P::Attributes attributes;
+};
+
 // What fits behind an entity's last byte.
 class TaskBits {
-  template <Policy, typename, bool>
+  template <Policy, typename, bool, size_t>
   friend class sched::Task;
   template <hal::Machine, Policy, Options>
   friend class sched::Scheduler;
@@ -114,10 +133,25 @@ class TaskBits {
   enum class Unborn : uint8_t { no, yes, refused };
 
   std::atomic<State> state_{State::fresh};  // ready also while running
-  std::atomic<bool> killed_{false};
+  // What a task that is about to park looks at first.
+  enum class Mark : uint8_t {
+    none,
+    killed,  // asked to finish
+    floats,  // and so is nobody's while it is blocked, unless it is killed
+  };
+
+  std::atomic<Mark> mark_{Mark::none};
   bool permit_ = false;  // a wake that came before the park
   Unborn unborn_ = Unborn::no;
-  bool inherits_ = false;  // something, from those that wait for it
+  uint8_t traits_ = 0;                     // a set
+  static constexpr uint8_t kInherits = 1;  // something, from those that wait for it
+  static constexpr uint8_t kBound = 2;     // to the CPUs of its affinity
+  static constexpr uint8_t kTimed = 4;     // it waits with a timer, which goes where it goes
+
+  bool has(uint8_t trait) const { return (traits_ & trait) != 0; }
+  void set(uint8_t trait, bool on) {
+    traits_ = static_cast<uint8_t>(on ? traits_ | trait : traits_ & ~trait);
+  }
 };
 
 }  // namespace internal
@@ -141,7 +175,7 @@ struct Bond {
 /// All that happens to a task goes through the scheduler; here are only the questions that anyone
 /// may ask at any time, from any context and CPU. The memory of a task may be used for something
 /// else only after the sink has had it and nobody can still call `wake` on it.
-template <Policy P, typename Context, bool kLatency>
+template <Policy P, typename Context, bool kLatency, size_t kCpus>
 class Task : public P::Entity, private internal::TaskBits, public Postable {
  public:
   constexpr explicit Task(const char* name = "unnamed") : name_(name) {}
@@ -160,7 +194,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   const Context& context() const { return context_; }
 
   /// Whether somebody has asked it to finish. For the task itself, from time to time.
-  bool kill_requested() const { return killed_.load(std::memory_order_relaxed); }
+  bool kill_requested() const { return mark() == internal::TaskBits::Mark::killed; }
 
   /// Whether its entry has not been called since it was spawned: it was killed before, or
   /// `refused`, if the sink has it. What the entry would have done with the argument has not been
@@ -183,6 +217,11 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   template <typename>
   friend class sync_internal::Owned;
 
+  // Whatever an entity's members are called.
+  using TaskBits::has, TaskBits::mark_, TaskBits::permit_, TaskBits::set, TaskBits::state_,
+      TaskBits::traits_, TaskBits::unborn_;
+  using TaskBits::kBound, TaskBits::kInherits, TaskBits::kTimed;
+
   // For the machine's switch.
   static constexpr size_t context_offset() {
 #pragma clang diagnostic push
@@ -197,14 +236,21 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
     void* argument;
   };
 
+  internal::TaskBits::Mark mark() const { return mark_.load(std::memory_order_relaxed); }
   State stored_state() const { return state_.load(std::memory_order_relaxed); }
+
+  // Whether what has arrived has lived on another CPU before.
+  bool has_moved() const {
+    const State state = stored_state();
+    return state != State::fresh && state != State::finished;
+  }
 
   // Everything of an earlier life is forgotten.
   void begin_life(const uintptr_t* canary) {
-    killed_.store(false, std::memory_order_relaxed);
+    mark_.store(internal::TaskBits::Mark::none, std::memory_order_relaxed);
     permit_ = false;
     unborn_ = Unborn::yes;
-    inherits_ = false;
+    traits_ = 0;
     woken_ = Woken::by_wake;
     suspensions_.store(0, std::memory_order_relaxed);
     canary_ = canary;
@@ -226,6 +272,12 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
 
   // The canary is the lowest word of the stack; while it is intact it holds its own address.
   bool canary_is_intact() const { return *canary_ == reinterpret_cast<uintptr_t>(canary_); }
+
+  // The word above the canary: the timer of a wait. Only while it waits with one.
+  void set_timer(Timer* timer) {
+    const_cast<uintptr_t*>(canary_)[1] = reinterpret_cast<uintptr_t>(timer);
+  }
+  Timer* timer() const { return reinterpret_cast<Timer*>(canary_[1]); }
 
   Woken take_reason() {
     const Woken reason = woken_;
@@ -250,7 +302,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_word()); }
 
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // once it has finished
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // that owned it, while none does
   Woken woken_ = Woken::by_wake;                          // why its wait is over
   std::atomic<uint8_t> suspensions_{0};
 
@@ -268,6 +320,8 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Counter timeouts_;
   Counter preemptions_;
   [[no_unique_address]] internal::TaskLatency<kLatency> latency_;
+  [[no_unique_address]] internal::Affinity<kCpus> affinity_;  // under the lock of the slot
+  [[no_unique_address]] internal::Baggage<P> baggage_;
 };
 
 }  // namespace sched

@@ -302,22 +302,19 @@ class WaitTree {
   /// it waits for, and ends its call. The task to be woken, once nothing is locked; null: nobody.
   template <typename F>
   Task* serve(F hand_over) {
-    while (Waiter<S>* const waiter = first()) {
-      if (Task* const task = serve(*waiter, hand_over)) return task;
-    }
-    return nullptr;
+    Waiter<S>* const waiter = first();
+    if (waiter == nullptr) return nullptr;
+    if (!tree_.remove_only(*waiter)) [[unlikely]]
+      return serve_among(hand_over);
+    waiter->is_in_ = false;
+    return serve_removed(*waiter, hand_over);
   }
 
   /// The same for one that is in it: whoever chooses goes through it by `first` and `next`.
   template <typename F>
   Task* serve(Waiter<S>& waiter, F hand_over) {
     take_out(waiter);
-    Task& task = waiter.task();
-    if (!waiter.waiting_.begin_to_serve()) [[unlikely]]
-      return nullptr;
-    hand_over(waiter);
-    waiter.waiting_.serve(&waiter);
-    return &task;
+    return serve_removed(waiter, hand_over);
   }
 
  private:
@@ -333,6 +330,24 @@ class WaitTree {
     }
   };
   struct NoSum {};
+
+  template <typename F>
+  [[gnu::noinline]] Task* serve_among(F hand_over) {
+    while (Waiter<S>* const waiter = first()) {
+      if (Task* const task = serve(*waiter, hand_over)) return task;
+    }
+    return nullptr;
+  }
+
+  template <typename F>
+  Task* serve_removed(Waiter<S>& waiter, F& hand_over) {
+    Task& task = waiter.task();
+    if (!waiter.waiting_.begin_to_serve()) [[unlikely]]
+      return nullptr;
+    hand_over(waiter);
+    waiter.waiting_.serve(&waiter);
+    return &task;
+  }
 
   void take_out(Waiter<S>& waiter) {
     waiter.is_in_ = false;

@@ -91,7 +91,13 @@ class Machine {
     return sbi_call(kSbiHsm, 0, id, entry, argument) == 0;
   }
 
-  static Local* local() { return static_cast<Local*>(__builtin_thread_pointer()); }
+  static Local* local() {
+    // Volatile: as on aarch64, the task may be on another CPU after a switch.
+    Local* local;
+    asm volatile("mv %0, tp" : "=r"(local));
+    return local;
+  }
+  static Local* local_once() { return static_cast<Local*>(__builtin_thread_pointer()); }
 
   static Instant now() {
     uint64_t time;
@@ -138,10 +144,12 @@ class Machine {
   // WFI wakes for a pending interrupt even while sstatus.SIE masks it.
   static void wait() { asm volatile("wfi" : : : "memory"); }
 
+  static void kick_self() { asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory"); }
+
   static void kick(CpuNumber cpu) {
     Local& self = *local();
     if (cpu == self.number) {
-      asm volatile("csrs sip, %0" : : "r"(kSoftware) : "memory");
+      kick_self();
     } else {
       kick_hart(self.hardware_ids[cpu]);
     }

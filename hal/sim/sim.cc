@@ -92,6 +92,7 @@ struct World::Impl {
     Context* context = nullptr;  // where its owner keeps it; null for boot code before a switch
 
     Machine::Local* local = nullptr;  // null before start_cpu
+    Duration ahead;                   // its clock, of the world's
     Instant armed = never;
     bool timer_taken = false;  // since `arm`
     Instant storm_at;
@@ -143,7 +144,12 @@ struct World::Impl {
     wait_shape = this->options.wait;
     hub.fiber = &hub_fiber;
     cpus.resize(this->options.cpus);
-    for (size_t i = 0; i < cpus.size(); ++i) cpus[i].index = static_cast<CpuNumber>(i);
+    for (size_t i = 0; i < cpus.size(); ++i) {
+      cpus[i].index = static_cast<CpuNumber>(i);
+      if (this->options.skew > Duration{}) {
+        cpus[i].ahead.ticks = random.below(this->options.skew.ticks + 1);
+      }
+    }
     if (explorer() == nullptr) return;
     if (cpus.size() > Races::kCpus) die("World: too many CPUs for an explorer");
     races.emplace();
@@ -390,6 +396,7 @@ struct World::Impl {
   // Guest: a machine call begins.
   void point() {
     count_step();
+    if (options.watch) options.watch();
     if (explorer() != nullptr) return;
     if (options.call_cost > Duration{}) pass(options.call_cost);
     let_in();
@@ -830,7 +837,17 @@ CpuReport World::report(CpuNumber cpu) const {
   if (cpu >= impl_->cpus.size()) die("World::report: there is no such CPU");
   CpuReport report = impl_->cpus[cpu].report;
   report.armed = impl_->cpus[cpu].armed;
+  report.asleep = impl_->cpus[cpu].state == Impl::Cpu::State::waiting &&
+                  &impl_->cpus[cpu] != impl_->current;  // woken, it is so until it passes time
+  report.interrupted =
+      impl_->cpus[cpu].interrupt() <= impl_->now || impl_->cpus[cpu].kicked < never;
   return report;
+}
+
+CpuNumber World::running() const {
+  const sanitizer::Unseen unseen;
+  if (impl_->current == nullptr) die("World::running: not called by a guest");
+  return impl_->current->index;
 }
 
 void World::note(std::string_view text) {
@@ -881,7 +898,7 @@ Instant Machine::now() {
   World::Impl& impl = World::Impl::here("now");
   impl.point();
   impl.step_at(Explorer::What::now, impl.clock(), false);
-  return impl.now;
+  return impl.now + impl.cpu().ahead;
 }
 
 void Machine::arm(Instant when) {
@@ -893,6 +910,7 @@ void Machine::arm(Instant when) {
   impl.record(What::arm, when.ticks);
   impl.step_at(Explorer::What::arm, impl.clock(), false);
   ++impl.cpu().report.arms;
+  if (when < never) when = Instant{} + (when - (Instant{} + impl.cpu().ahead));  // of the world
   const bool ticks = impl.next_tick() < never;
   impl.cpu().armed = when < never ? std::min(when, impl.now + impl.options.timer_reach) : never;
   impl.cpu().timer_taken = false;

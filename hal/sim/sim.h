@@ -79,6 +79,8 @@ struct Options {
   Duration call_cost = {};
   /// How far ahead the timer's hardware can be set; armed farther, it interrupts early, after this.
   Duration timer_reach = forever;
+  /// Clocks differ: that of each CPU is ahead of the world's by up to this, drawn by the seed.
+  Duration skew = {};
   /// From `kick` to its interrupt.
   Duration kick_latency = {};
   Wait wait = Wait::by_seed;
@@ -97,6 +99,9 @@ struct Options {
   /// them: masked, on the interrupted stack; `preempt` when `interrupt` answered true.
   std::function<bool(Interrupt)> interrupt = nullptr;
   std::function<void()> preempt = nullptr;
+  /// Called at each machine call, before it does anything: for what must hold at every step. It
+  /// may look at everything, the world's reports included, and make no machine call.
+  std::function<void()> watch = nullptr;
 };
 
 /// Why `World::run` returned.
@@ -173,7 +178,9 @@ struct CpuReport {
   Duration waited;  ///< In `wait`.
   Instant armed = never;
   Space space;
-  bool done = false;  ///< Its boot code has returned.
+  bool done = false;         ///< Its boot code has returned.
+  bool asleep = false;       ///< In `wait`.
+  bool interrupted = false;  ///< An interrupt is pending, or a kick on its way.
 };
 
 /// The virtual CPUs, their clock and what connects them. Create it, `boot` some CPUs, `run`.
@@ -208,6 +215,9 @@ class World {
   Instant now() const;
 
   CpuReport report(CpuNumber cpu) const;
+
+  /// The CPU whose guest calls this.
+  CpuNumber running() const;
 
   /// Adds a line to the trace.
   void note(std::string_view text);

@@ -3,12 +3,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "hal/sim/sanitizer.h"
 #include "hal/sim/sim.h"
@@ -20,49 +20,47 @@ size_t page() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 // Stacks that nobody uses at the moment. A test makes the same few thousands of times, and what the
 // operating system does for a new one takes longer than all else in a short run.
-class Pool {
- public:
-  Pool() = default;
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-  ~Pool() {
-    for (const std::span<std::byte> stack : stacks_) unmap(stack);
-  }
-
-  // An empty span: there is none of this size.
-  std::span<std::byte> take(size_t size) {
-    for (auto& stack : stacks_) {
-      if (stack.size() != size) continue;
-      std::swap(stack, stacks_.back());
-      const std::span<std::byte> taken = stacks_.back();
-      stacks_.pop_back();
-      return taken;
-    }
-    return {};
-  }
-
-  void give(std::span<std::byte> stack) {
-    if (stacks_.size() < kMost) return stacks_.push_back(stack);
-    unmap(stack);
-  }
-
- private:
+struct Pool {
   static constexpr size_t kMost = 16;
 
-  static void unmap(std::span<std::byte> stack) {
-    munmap(stack.data() - page(), page() + stack.size());
-  }
-
-  std::vector<std::span<std::byte>> stacks_;
+  std::array<std::span<std::byte>, kMost> stacks;
+  size_t count = 0;
+  bool is_closed = false;  // the thread ends; a static stack may be given back even later
 };
 
-thread_local Pool pool;
+// Without a destructor: it can be used for as long as its thread lives.
+constinit thread_local Pool pool;
+
+void unmap(std::span<std::byte> stack) { munmap(stack.data() - page(), page() + stack.size()); }
+
+struct PoolKeeper {
+  ~PoolKeeper() {
+    while (pool.count != 0) unmap(pool.stacks[--pool.count]);
+    pool.is_closed = true;
+  }
+};
+
+// An empty span: there is none of this size.
+std::span<std::byte> take(size_t size) {
+  for (size_t i = 0; i < pool.count; ++i) {
+    if (pool.stacks[i].size() != size) continue;
+    std::swap(pool.stacks[i], pool.stacks[pool.count - 1]);
+    return pool.stacks[--pool.count];
+  }
+  return {};
+}
+
+void give(std::span<std::byte> stack) {
+  if (pool.is_closed || pool.count == Pool::kMost) return unmap(stack);
+  static thread_local PoolKeeper keeper;
+  pool.stacks[pool.count++] = stack;
+}
 
 }  // namespace
 
 Stack::Stack(size_t bytes) {
   const size_t size = (bytes + page() - 1) / page() * page();
-  bytes_ = pool.take(size);
+  bytes_ = take(size);
   if (!bytes_.empty()) {
     sanitizer::scan_for_leaks(bytes_, true);
     return;
@@ -86,7 +84,7 @@ Stack::~Stack() {
   if (bytes_.empty()) return;
   sanitizer::scan_for_leaks(bytes_, false);
   sanitizer::forget_frames(bytes_);
-  pool.give(bytes_);
+  give(bytes_);
 }
 
 Stack::Stack(Stack&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

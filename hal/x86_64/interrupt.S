@@ -39,7 +39,8 @@ baton_x86_64_interrupt:
   .size baton_x86_64_interrupt, . - baton_x86_64_interrupt
 
   .balign 16
-entries:
+  .globl baton_x86_64_interrupt_entries  // for user.S
+baton_x86_64_interrupt_entries:
   .set vector, FIRST_VECTOR
   .rept VECTORS
   .balign 16
@@ -56,7 +57,7 @@ entries:
 baton_x86_64_interrupts:
   .set vector, 0
   .rept VECTORS
-  .quad entries + 16 * vector
+  .quad baton_x86_64_interrupt_entries + 16 * vector
   .set vector, vector + 1
   .endr
   .size baton_x86_64_interrupts, . - baton_x86_64_interrupts

@@ -59,6 +59,8 @@ class Machine {
     uint64_t timer_per_tick = 0;  ///< APIC timer counts a tick, in 2^-32
     /// Of each CPU number, for kicks; the kernel sets it before a second CPU starts.
     const HardwareId* hardware_ids = nullptr;
+    /// The CPU's task state segment, for user mode (hal/x86_64/user.h); the kernel sets it.
+    std::byte* task_state = nullptr;
   };
 
   struct Context {

@@ -45,7 +45,7 @@ kit_vectors:
     b baton_aarch64_interrupt
     fatal 6
     fatal 7
-    // EL0, in 64 and in 32 bits: there are no user programs.
+    // EL0, in 64 and in 32 bits: a kernel with user programs has its own (user_vectors.S).
     fatal 8
     fatal 9
     fatal 10

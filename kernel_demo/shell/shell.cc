@@ -27,6 +27,7 @@
 #include "kernel_demo/registers.h"
 #include "kernel_demo/shell/line_editor.h"
 #include "kernel_demo/table.h"
+#include "kernel_demo/user/processes.h"
 #include "kernel_demo/words.h"
 #include "sched/sync/mutex.h"
 
@@ -40,6 +41,7 @@ class Shell {
   using Attributes = typename Kernel::Attributes;
   using Traits = Kernel::Traits;
   using State = sched::State;
+  using Processes = demo::Processes<Kernel>;
   static constexpr size_t kLongestName = 15;
 
  public:
@@ -133,6 +135,7 @@ class Shell {
         {"top", "", "who had the CPUs since the last top", top},
         {"spawn", "[name]", "a task that computes until it is killed", spawn},
         {"lock", "[name]", "the same with a mutex: waits while another has it", lock},
+        {"run", "[program]", "a process of a user program, with a number as its argument", run},
         {"nice", "name", "another priority, weight or length of turns", nice},
         {"kill", "name", "asks a task to finish", kill},
         {"suspend", "name", "keeps a task from running", suspend},
@@ -156,6 +159,7 @@ class Shell {
     spawn_hands();
     exchange(static_cast<size_t>(first));
     kit::listen();
+    Processes::start();
     kit::print("\nA shell under {}{}; `help` says what it can do.\n", Traits::name(policy_now()),
                has_many_cpus() ? Text(" on {} CPUs", Kernel::cpus().size()) : Text(""));
     for (;;) {
@@ -271,6 +275,32 @@ class Shell {
     if (!task) return kit::print("{}: {}\n", name, task.error());
     kit::print("{}: spawned{}\n", name, has_many_cpus() ? Text(" on CPU {}", cpu) : Text(""));
     let_others_run();  // it may want to begin before the next prompt
+  }
+
+  static void run(std::string_view words) {
+    const std::string_view name = take_word(words);
+    const std::string_view given = take_word(words);
+    if (name.empty()) {
+      kit::print("programs:");
+      for (const Program& program : programs()) kit::print(" {}", program.name);
+      return kit::print("\n");
+    }
+    const auto argument = given.empty() ? std::optional(0u) : read_number(given, UINT32_MAX);
+    if (!argument) return kit::print("{}: the argument is a number below 2^32\n", given);
+    if (!is_end(words)) return;
+    {
+      const typename S::NoPreempt guard;  // it must not end before its number was printed
+      constexpr uint64_t kNobody = 0;     // waits for its end
+      const auto process = Processes::spawn(name, *argument, kNobody, usual());
+      if (!process) {
+        return kit::print("{}: {}\n", name,
+                          process.error() == user::Error::no_program
+                              ? "no such program; `run` lists them"
+                              : "there is no room for another process");
+      }
+      kit::print("{}: process {}\n", name, (*process)->id);
+    }
+    let_others_run();
   }
 
   static void nice(std::string_view words) {

@@ -43,12 +43,14 @@ struct [[gnu::packed]] TaskState {
 static_assert(sizeof(TaskState) == 104);
 
 struct Descriptors {
-  uint64_t entries[5] = {
+  uint64_t entries[7] = {
       0,
       0x00af9b000000ffff,  // kCode
       0x00cf93000000ffff,  // data
       0,
-      0,  // kTaskState, filled in at run time: it holds an address
+      0,                   // kTaskState, filled in at run time: it holds an address
+      0x00cff3000000ffff,  // user mode's data (hal/x86_64/user.h)
+      0x00affb000000ffff,  // user mode's code
   };
   TaskState task_state;
 };

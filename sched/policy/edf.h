@@ -359,9 +359,9 @@ class BasicEdf {
   }
 
  private:
-  // The clock is below 2^63 for 292 years at 1 GHz. Only a server that is postponed over and over
-  // gets beyond it, and from here on no further.
-  static constexpr Instant kLatestRelease{3 * (uint64_t{1} << 62)};
+  // Only a server that is postponed over and over gets there before the clock does, in 511 years
+  // at 1 GHz; and no further.
+  static constexpr Instant kLatestRelease{7 * (uint64_t{1} << 61)};
 
   struct ByDeadline {
     using Key = Instant;
@@ -427,7 +427,7 @@ class BasicEdf {
     return Instant{entity.deadline_.ticks - entity.relative_.ticks};
   }
   static Instant next_release_of(const Entity& entity) {
-    // At most 3 * 2^62 + 2^60.
+    // At most 2^64 - 2^60.
     return Instant{release_of(entity).ticks + entity.period_.ticks};
   }
   static Bandwidth share_of(const Entity& entity) {

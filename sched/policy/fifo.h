@@ -40,6 +40,12 @@ class Fifo {
     return {&ring_.front(), never};
   }
 
+  /// One of the first 16.
+  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+    int looks = 16;
+    return ring_.find(allowed, looks);
+  }
+
  private:
   Ring<Entity, Fifo> ring_;
 };

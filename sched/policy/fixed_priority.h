@@ -160,8 +160,7 @@ class BasicFixedPriority {
   }
 
   [[gnu::always_inline]] Links dequeue(Entity& entity, Leave why, Instant) {
-    // Who parks or exits is current, and then nothing is left over from before.
-    if (why != Leave::blocked && why != Leave::exited) forget_turn(entity);
+    forget_turn(entity);
     const Links links = leave(entity);
     if constexpr (kHasThresholds) {
       if (why != Leave::inherited) entity.place_ = entity.home_;
@@ -228,6 +227,17 @@ class BasicFixedPriority {
     return end;
   }
 
+  /// The most urgent, of the first 16.
+  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+    int looks = 16;
+    for (LevelSet rest = occupied_; !rest.empty() && looks > 0;) {
+      const uint8_t level = static_cast<uint8_t>(rest.highest());
+      if (Entity* const found = levels_[level].queue.find(allowed, looks)) return found;
+      rest.erase(level);
+    }
+    return nullptr;
+  }
+
  private:
   using Queue = Ring<Entity, BasicFixedPriority>;
 
@@ -253,7 +263,8 @@ class BasicFixedPriority {
   // It leaves before its turn goes on: what was left of its slice is nobody's.
   void forget_turn(const Entity& entity) {
     Level& level = levels_[entity.level()];
-    if (&level.queue.front() == &entity) level.left = {};
+    if (level.left != Duration{} && &level.queue.front() == &entity) [[unlikely]]
+      level.left = {};
   }
 
   Links enter(Entity& entity, Links (Queue::*push)(Entity&)) {

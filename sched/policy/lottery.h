@@ -112,7 +112,7 @@ class Lottery {
     return {winner_, tree_.count() == 1 ? never : end_of_turn(*winner_, now)};
   }
 
-  /// No sum overflows: what was used is part of what the clock, which is below 2^63, has counted.
+  /// No sum overflows: what was used is part of what the clock has counted.
   void ran(Entity& current, Instant from, Instant to) {
     current.used_ = Duration{current.used_.ticks + (to - from).ticks};
   }
@@ -146,7 +146,7 @@ class Lottery {
     return compensated < most ? compensated : most;
   }
 
-  // Of one that has a part of its quantum left. Below 2^64: the clock is below 2^63.
+  // Of one that has a part of its quantum left. Below 2^64, as `now + forever` is.
   Instant end_of_turn(const Entity& entity, Instant now) const {
     return Instant{now.ticks + (quantum_.ticks - entity.used_.ticks)};
   }

@@ -150,8 +150,7 @@ class BasicMlfq {
     return {&front, count_ == 1 ? never : end_of_turn(front, now)};
   }
 
-  /// No sum overflows: what a task has used is part of what the clock, which is below 2^63, has
-  /// counted.
+  /// No sum overflows: what a task has used is part of what the clock has counted.
   void ran(Entity& current, Instant from, Instant to) {
     current.used_ = Duration{current.used_.ticks + (to - from).ticks};
   }
@@ -232,8 +231,8 @@ class BasicMlfq {
     return links;
   }
 
-  // Of one that has a part of its quantum left. Both sums stay below 2^64: the clock is below 2^63,
-  // a quantum at most `forever`.
+  // Of one that has a part of its quantum left. Both sums stay below 2^64, as `now + forever` does:
+  // a quantum is at most that.
   Instant end_of_turn(const Entity& entity, Instant now) const {
     const uint64_t left = levels_[entity.level_].quantum.ticks - entity.used_.ticks;
     return lesser(Instant{now.ticks + left}, next_boost_);

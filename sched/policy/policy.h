@@ -33,6 +33,10 @@
 //                                        none)];  enqueue(e, inherited);  choose if it was
 //                                        current, else arrived(e)
 //     exit:          charge;  dequeue(current, exited);  [detach(current)];  choose
+//     to another CPU: charge;  put_back(current, preempted), if it is that;  of a runnable one
+//                    dequeue(e, moved);  [detach(e)]
+//     from another:  attach(e, attributes), false: it goes back;  of a runnable one  charge;
+//                    enqueue(e, moved);  arrived(e)
 //     choose:        pick(): whom it names is current now; nobody: the CPU idles until somebody
 //                    arrives or `until` has come
 //
@@ -148,7 +152,8 @@ concept Policy =
     requires(P& p, Detached<typename P::Entity> e, const typename P::Attributes& a) {
       { p.attach(e, a) } -> std::same_as<bool>;
     } &&
-    // attributes(entity): what `attach` was last given.
+    // attributes(entity): what `attach` was last given. Of a policy without `detach` also asked of
+    // an entity that comes from another CPU's object.
     requires(const P& p, const typename P::Entity& e) {
       { p.attributes(e) } -> std::same_as<typename P::Attributes>;
     } &&
@@ -350,8 +355,8 @@ concept HearsOfAffinity = Policy<P> && requires(P& p, typename P::Entity& e, con
 
 /// A policy that chooses whom to give away to an idle CPU.
 ///
-/// surplus(allowed, now): a runnable entity that is not current and for which `allowed(entity)`,
-/// or null. Bounded: it may give up early.
+/// surplus(allowed, now): a runnable entity for which `allowed(entity)`, which the current one is
+/// not, or null: the most urgent, where there is an order. Bounded: it may give up early.
 template <typename P>
 concept Donates =
     Policy<P> && requires(P& p, bool (*allowed)(const typename P::Entity&), Instant now) {

@@ -71,6 +71,17 @@ class Ring {
   /// Turns the ring until `entity`, which is in it, is the front.
   void start_at(Entity& entity) { front_ = &static_cast<Link&>(entity); }
 
+  /// The first from the front for which `f` holds; null: none of the first `looks`, which counts
+  /// down.
+  template <typename F>
+  Entity* find(F f, int& looks) const {
+    for (Link* link = front_; link != nullptr && looks > 0; --looks) {
+      if (f(static_cast<Entity&>(*link))) return &static_cast<Entity&>(*link);
+      link = link->next == front_ ? nullptr : link->next;
+    }
+    return nullptr;
+  }
+
   /// Takes `entity` out; the next one becomes the front if it was that.
   Links remove(Entity& entity) {
     Link& link = entity;

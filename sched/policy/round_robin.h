@@ -41,9 +41,10 @@ class RoundRobin {
 
   Links enqueue(Entity& entity, Enter, Instant) { return ring_.push_back(entity); }
 
-  Links dequeue(Entity& entity, Leave why, Instant) {
-    // Who parks or exits is current, and then nothing is left over from before.
-    if (why != Leave::blocked && why != Leave::exited && &entity == &ring_.front()) left_ = {};
+  Links dequeue(Entity& entity, Leave, Instant) {
+    // What was left of its slice is nobody's.
+    if (left_ != Duration{} && &entity == &ring_.front()) [[unlikely]]
+      left_ = {};
     return ring_.remove(entity);
   }
 
@@ -78,6 +79,12 @@ class RoundRobin {
     const Instant end = end_of_slice(current, now);
     end_ = std::min(end_, end);
     return end;
+  }
+
+  /// One of the first 16.
+  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+    int looks = 16;
+    return ring_.find(allowed, looks);
   }
 
  private:

@@ -130,7 +130,7 @@ class Stride {
     return {first, count_ == 1 ? never : Instant{now.ticks + quantum_.ticks}};
   }
 
-  /// No sum overflows: what was used is part of what the clock, which is below 2^63, has counted.
+  /// No sum overflows: what was used is part of what the clock has counted.
   void ran(Entity& current, Instant from, Instant to) {
     const uint64_t ticks = (to - from).ticks;
     current.used_ = Duration{current.used_.ticks + ticks};

@@ -59,6 +59,10 @@ class [[clang::scoped_lockable]] TicketGuard {
   explicit TicketGuard(TicketLock& lock) __attribute__((acquire_capability(lock))) : lock_(lock) {
     lock_.lock();
   }
+  template <typename F>
+  TicketGuard(TicketLock& lock, F relax) __attribute__((acquire_capability(lock))) : lock_(lock) {
+    lock_.lock(relax);
+  }
   [[clang::release_capability()]] ~TicketGuard() { lock_.unlock(); }
   TicketGuard(const TicketGuard&) = delete;
   TicketGuard& operator=(const TicketGuard&) = delete;

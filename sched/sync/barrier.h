@@ -10,6 +10,7 @@
 #define BATON_SCHED_SYNC_BARRIER_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "sched/scheduler.h"
 #include "sched/sync/sweep.h"
@@ -46,6 +47,7 @@ class Barrier {
     return arrive_and_wait_until(S::now() + length);
   }
   BarrierPassed arrive_and_wait_until(Instant until) {
+    std::optional<typename S::NoPreempt> guard;  // the last one stays until all are awake
     {
       typename S::Masked masked;
       masked.require_task();
@@ -54,6 +56,7 @@ class Barrier {
       arrived_ = 0;
       waiters_.begin_sweep();
       waiters_.unlock();
+      guard.emplace();
     }
     release();
     return {Waited::done, true};

@@ -105,7 +105,6 @@ class Once {
       hand_over();
       return Called::failed;
     }
-    word_.store(kDone, std::memory_order_release);
     release();
     return Called::done;
   }
@@ -149,9 +148,11 @@ class Once {
   }
 
   // It is done. Nobody comes any more.
+  // From when it is done to when all are awake nobody comes in between.
   void release() {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       waiters_.lock();
+      word_.store(kDone, std::memory_order_release);
       auto* const served = waiters_.serve([](Waiter<S>&) {});
       const bool is_last = waiters_.empty();
       waiters_.unlock();

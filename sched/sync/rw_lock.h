@@ -36,8 +36,8 @@ namespace sched {
 ///     unlock(_shared)       x                  by a task that does not have it: stops
 ///
 /// Who waits is served in the policy's order, writers and readers alike: neither starves the other
-/// by coming again and again. A reader may read again, and needs a place for each time; if somebody
-/// waits to write, that is a deadlock, and so is to write while reading.
+/// by coming again and again. A reader may read again, in another place, but not wait for one, or
+/// for who writes: that is refused as a deadlock, and so is to write while reading.
 ///
 /// Costs. To read, while nobody wants to write: a compare-and-swap each, and a look at up to
 /// `kReaders` words. To write, while nobody reads: those of a mutex, and such a look.
@@ -149,6 +149,12 @@ class [[clang::capability("shared_mutex")]] RwLock {
     return mutex.abandoned() ? Locked::owner_died : Locked::done;
   }
   Locked take_gate(Instant until, bool deaf) {
+    // A writer that has the gate would wait for whoever reads and waits for the gate: not yet,
+    // perhaps, but once it is that reader's turn to be waited for.
+    if (place_of(&S::current()) != kReaders) {
+      if (deaf) stop("a lock is waited for by who reads");
+      return Locked::deadlock;
+    }
     const Locked result = take(gate_, until, deaf);
     // Only a writer can end with it.
     if (result == Locked::owner_died) is_abandoned_.store(true, std::memory_order_relaxed);

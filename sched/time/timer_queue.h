@@ -191,6 +191,14 @@ class TimerQueue {
     return {.due = &timer, .more = true};
   }
 
+  /// Any that is armed, for who empties it; null: there is none. O(1), for so many slots.
+  constexpr Timer* any() const {
+    for (const Timer::Slot& slot : slots_) {
+      if (slot.last != nullptr) return slot.last;
+    }
+    return nullptr;
+  }
+
   /// How far `expire` has come: not beyond the latest `now` that it was called with, and as far as
   /// the instant of the last timer that it has given out. Whatever is armed is due then or later.
   constexpr Instant reached() const { return floor_; }

@@ -40,7 +40,10 @@ TEST(Instants, AddUpToNever) {
   EXPECT_EQ(Instant{never.ticks - 1} + Duration{1}, never);
   EXPECT_EQ(Instant{never.ticks - 1} + Duration{2}, never);
   EXPECT_EQ(Instant{1} + Duration{UINT64_MAX}, never);
-  EXPECT_LT(Instant{(uint64_t{1} << 63) - 1} + forever, never);
+  constexpr uint64_t kYear = uint64_t{31'557'600} * 1'000'000'000;
+  EXPECT_EQ((Instant{500 * kYear} + forever).ticks, 500 * kYear + forever.ticks);
+  EXPECT_LT(Instant{511 * kYear} + forever, never);
+  EXPECT_GT(forever, Duration{73 * kYear});
 }
 
 TEST(Instants, AddLikeWideNumbers) {

@@ -34,6 +34,7 @@ TEST(ArgumentsTest, EveryArgumentIsRead) {
 TEST(ArgumentsTest, EveryNameIsKnown) {
   EXPECT_EQ(parse_arguments("run=tour")->run, Run::tour);
   EXPECT_EQ(parse_arguments("run=threads")->run, Run::threads);
+  EXPECT_EQ(parse_arguments("run=processes")->run, Run::processes);
   EXPECT_EQ(parse_arguments("run=shell")->run, Run::shell);
   EXPECT_EQ(parse_arguments("run=smp")->run, Run::smp);
   EXPECT_EQ(parse_arguments("run=selftest")->run, Run::selftest);

@@ -45,7 +45,7 @@ entry="$("${readelf}" -hW "${elf}" | awk '/Entry point/ { print $4 }')"
 case "${script}" in
   *aarch64*) wanted=0x40200000 ;;
   *riscv64*) wanted=0x80200000 ;;
-  *x86_64*) wanted=0x100000 ;;
+  *x86_64*) wanted=0x1000000 ;;
 esac
 ((start == wanted)) || fail "__image_start is not ${wanted}"
 

@@ -1,14 +1,17 @@
 // Faults that other kernels have had, by name: each of these tests would find one of them here.
+// More of this suite are beside the primitives (tests/sched/sync) and policies that they are about.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/scheduler.h"
 #include "sched/time/periodic.h"
+#include "tests/sched/invariants.h"
 #include "tests/sched/kernel.h"
 
 namespace sched::test {
@@ -134,6 +137,165 @@ TEST(Elsewhere, ASuspendedTaskIsWokenByItsTimeout) {
     kernel.boot([&] { kernel.spawn(task); });
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(task.finishes, 1);
+  }
+}
+
+// Two tasks that are killed by interrupts of each other's CPUs at one instant: each CPU waits for
+// the other, with interrupts masked.
+TEST(Elsewhere, InterruptsOnTwoCpusKillEachOthersTasks) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    K kernel({.cpus = 2, .seed = seed, .interleave = 2, .stall = ticks(20)});
+    for (int i = 0; i < 2; ++i) {
+      kernel.make("task",
+                  [seed] {
+                    while (!S::current().kill_requested()) {
+                      if (seed % 2 == 0) S::park();
+                      Sim::spend(ticks(10));
+                    }
+                  },
+                  {.priority = 1});
+    }
+    kernel.on_device = [&](uint32_t, auto&) { S::kill(kernel.threads[1 - S::here().number]); };
+    for (CpuNumber cpu = 0; cpu < 2; ++cpu) kernel.world.raise_at(cpu, 1, at(3000));
+    kernel.boot([&] {
+      for (CpuNumber cpu = 0; cpu < 2; ++cpu) kernel.spawn_on(cpu, kernel.threads[cpu]);
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+    ASSERT_FALSE(testing::Test::HasFailure()) << seed;
+  }
+}
+
+// A wake finds the task still on its way off its stack, and spins until it is: with two that wake
+// each other so, masked, both spin for ever.
+TEST(Elsewhere, TwoCpusWakeTasksThatAreStillSwitchingOut) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    K kernel({.cpus = 2, .seed = seed, .interleave = 1, .find_races = true});
+    for (size_t i = 0; i < 2; ++i) {
+      kernel.make("task",
+                  [&, i] {
+                    for (int round = 0; round < 20; ++round) {
+                      S::wake(kernel.threads[1 - i]);
+                      S::park();
+                    }
+                    S::wake(kernel.threads[1 - i]);
+                  },
+                  {.priority = 1});
+    }
+    kernel.boot([&] {
+      for (CpuNumber cpu = 0; cpu < 2; ++cpu) kernel.spawn_on(cpu, kernel.threads[cpu]);
+    });
+    Invariants invariants(kernel);
+    ASSERT_NE(kernel.run(), End::steps) << seed;
+    ASSERT_FALSE(testing::Test::HasFailure()) << seed;
+  }
+}
+
+// A CPU sends itself a kick and takes the one that another CPU has sent for its own: one of the two
+// reasons is forgotten, and it sleeps on its mail.
+TEST(Elsewhere, ACpuTakesItsOwnKickForAnothers) {
+  for (uint64_t latency = 0; latency <= 200; latency += 10) {
+    K kernel({.cpus = 2, .interleave = 0, .kick_latency = ticks(latency)});
+    auto& urgent = kernel.make("urgent", [] { S::park(); }, {.priority = 9});
+    auto& mailed = kernel.make("mailed", [] { S::park(); }, {.priority = 8});
+    auto& task = kernel.make("task",
+                             [&] {
+                               Sim::spend(at(2000) - S::now());
+                               const Sim::Irq irq = Sim::mask();
+                               S::wake(urgent);         // kicks itself
+                               Sim::spend(ticks(100));  // mail comes meanwhile, with a kick
+                               Sim::unmask(irq);
+                             },
+                             {.priority = 1});
+    auto& waker = kernel.make("waker", [&] {
+      Sim::spend(at(2050) - S::now());
+      S::wake(mailed);
+    });
+    kernel.boot([&] {
+      for (auto* thread : {&urgent, &mailed, &task}) kernel.spawn(*thread);
+      kernel.spawn_on(1, waker);
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+  }
+}
+
+// Everybody kicks a CPU that is busy, for each wake: one interrupt is enough for all that comes
+// before it is taken.
+TEST(Elsewhere, WakesStormACpuWithKicks) {
+  static constexpr size_t kWakes = 50;
+  K kernel({.cpus = 4, .interleave = 0});
+  for (size_t i = 0; i < kWakes; ++i) kernel.make("task", [] { S::park(); }, {.priority = 2});
+  auto& masked = kernel.make("masked",
+                             [] {
+                               Sim::spend(ticks(500));
+                               const Sim::Irq irq = Sim::mask();
+                               Sim::spend(ticks(1000));
+                               Sim::unmask(irq);
+                             },
+                             {.priority = 1});
+  for (int i = 0; i < 3; ++i) {
+    kernel.make("waker", [&] {
+      Sim::spend(at(2000) - S::now());
+      for (size_t j = 0; j < kWakes; ++j) S::wake(kernel.threads[j]);
+    });
+  }
+  kernel.on_finish = [&](auto& thread) {
+    if (&thread != &masked) return;
+    uint64_t kicks = 0;
+    for (CpuNumber cpu = 1; cpu < 4; ++cpu) kicks += S::usage(kernel.cpu(cpu)).kicks;
+    EXPECT_EQ(kicks, 1u);
+  };
+  kernel.boot([&] {
+    for (size_t i = 0; i <= kWakes; ++i) kernel.spawn(kernel.threads[i]);
+    for (size_t i = 0; i < 3; ++i) {
+      kernel.spawn_on(static_cast<CpuNumber>(i + 1), kernel.threads[kWakes + 1 + i]);
+    }
+  });
+  Invariants invariants(kernel);
+  kernel.finish();
+}
+
+// The task of the highest priority is made ready, and none of eight CPUs that run less urgent ones
+// comes to know of it.
+TEST(Elsewhere, TheHighestPriorityNeverRunsOnEightCpus) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    static constexpr uint64_t kPeriod = 200;
+    K kernel({.cpus = 8, .seed = seed, .interleave = 3, .find_races = true});
+    std::vector<S::Balancer> balancers(8);
+    uint64_t woken = 0;
+    uint64_t latest = 0;
+    auto& highest = kernel.make("highest",
+                                [&] {
+                                  for (int round = 0; round < 20; ++round) {
+                                    S::park();
+                                    latest = std::max(latest, S::now().ticks - woken);
+                                  }
+                                },
+                                {.priority = 9});
+    for (CpuNumber cpu = 0; cpu < 8; ++cpu) {
+      kernel.make("low",
+                  [&, cpu] {
+                    S::balance(balancers[cpu], ticks(kPeriod));
+                    if (cpu == 0) {
+                      kernel.spawn_in({.floats = true}, highest);
+                      for (int round = 0; round < 20; ++round) {
+                        Sim::spend(ticks(300));
+                        woken = S::now().ticks;
+                        S::wake(highest);
+                      }
+                    }
+                    Sim::spend(ticks(10'000));
+                  },
+                  {.priority = static_cast<uint16_t>(cpu == 0 ? 8 : 1)});
+    }
+    kernel.boot([&] {
+      for (CpuNumber cpu = 0; cpu < 8; ++cpu) kernel.spawn_on(cpu, kernel.threads[1 + cpu]);
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+    EXPECT_LE(latest, 2 * kPeriod);
+    ASSERT_FALSE(testing::Test::HasFailure()) << seed;
   }
 }
 

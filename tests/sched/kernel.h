@@ -37,10 +37,10 @@ using Sim = hal::sim::Machine;
 constexpr Duration ticks(uint64_t count) { return Duration{count}; }
 constexpr Instant at(uint64_t instant) { return Instant{instant}; }
 
-template <Policy P, Options kOptions = Options{.debug_checks = true}>
+template <Policy P, Options kOptions = Options{.debug_checks = true}, hal::Machine M = Sim>
 class Kernel {
  public:
-  using S = Scheduler<Sim, P, kOptions>;
+  using S = Scheduler<M, P, kOptions>;
   using Cpu = typename S::Cpu;
   using Attributes = typename S::Attributes;
 
@@ -117,6 +117,13 @@ class Kernel {
     EXPECT_TRUE(try_spawn_on(cpu, thread).has_value()) << thread.text;
   }
 
+  std::expected<void, SpawnError> try_spawn_in(const S::Where& where, Thread& thread) {
+    return S::spawn_in(where, thread, thread.stack, &enter, &thread, thread.attributes);
+  }
+  void spawn_in(const S::Where& where, Thread& thread) {
+    EXPECT_TRUE(try_spawn_in(where, thread).has_value()) << thread.text;
+  }
+
   static Thread& current() { return static_cast<Thread&>(S::current()); }
 
   Cpu& cpu(CpuNumber number) { return cpus_[number]; }
@@ -136,6 +143,8 @@ class Kernel {
   hal::sim::World world;
   std::deque<Thread> threads;
   std::vector<std::string> lines;
+  /// Called at every machine call: see tests/sched/invariants.h.
+  std::function<void()> on_step;
   /// Called in an interrupt with the line that a test raised.
   std::function<void(uint32_t, typename S::Interrupt&)> on_device;
   /// Called by the sink, after it has poisoned the stack of a finished task.
@@ -160,6 +169,9 @@ class Kernel {
       return due;
     };
     options.preempt = [] { S::preempt(); };
+    options.watch = [this] {
+      if (on_step) on_step();
+    };
     return options;
   }
 

@@ -249,6 +249,7 @@ class Post {
     switch (mailbox_.push(item)) {
       case Mailbox::Pushed::quiet: return;
       case Mailbox::Pushed::kick: return kick();
+      case Mailbox::Pushed::watched: ADD_FAILURE() << "nobody watches it"; return;
       case Mailbox::Pushed::closed: ADD_FAILURE() << "it was opened"; return;
     }
   }

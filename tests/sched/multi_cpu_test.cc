@@ -23,6 +23,7 @@
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/scheduler.h"
+#include "tests/sched/invariants.h"
 #include "tests/sched/kernel.h"
 
 namespace sched::test {
@@ -622,8 +623,9 @@ TEST(RemoteRetune, MayPreemptThere) {
 
 // --- Everything at once ---
 
-// Tasks that live again and again on one CPU or another, park, yield, hold guards and wake each
-// other, while somebody on each CPU wakes, kills and retunes whom he likes, alive or not.
+// Tasks that live again and again on one CPU or another, park, sleep, yield, hold guards, move and
+// wake each other, while somebody on each CPU wakes, kills, retunes and moves whom he likes, alive
+// or not.
 template <typename P>
 class Storm {
  public:
@@ -657,7 +659,9 @@ class Storm {
   }
 
   void run() {
+    Invariants invariants(kernel);
     EXPECT_EQ(kernel.run(), End::quiet);
+    invariants.expect_nothing_left();
     for (size_t i = 0; i < tasks_.size(); ++i) {
       EXPECT_EQ(tasks_[i]->finishes, kLives);
       EXPECT_EQ(lives_[i].begun + lives_[i].unborn, kLives);
@@ -681,7 +685,7 @@ class Storm {
     ++life.begun;
     Random& random = life.random;
     for (int step = 0; step < 8; ++step) {
-      switch (random.below(6)) {
+      switch (random.below(8)) {
         case 0: Sim::spend(ticks(random.below(100))); break;
         case 1: S::yield(); break;
         case 2: {
@@ -692,6 +696,8 @@ class Storm {
         }
         case 3: S::wake(any(random)); break;
         case 4: S::retune(S::current(), attributes_(random)); break;
+        case 5: S::set_affinity(S::current(), some(random)); break;
+        case 6: S::park_until(S::now() + ticks(random.below(100))); break;
         default:
           if (S::park() == Woken::by_kill) step = 8;
       }
@@ -701,9 +707,10 @@ class Storm {
 
   void control(Random random) {
     while (alive_.load(std::memory_order_relaxed) > 0) {
-      switch (random.below(4)) {
+      switch (random.below(6)) {
         case 0: S::kill(any(random)); break;
         case 1: S::retune(any(random), attributes_(random)); break;
+        case 2: S::set_affinity(any(random), some(random)); break;
         default: S::wake(any(random)); break;
       }
       Sim::spend(ticks(random.below(50)));
@@ -720,9 +727,22 @@ class Storm {
         alive_.fetch_sub(1, std::memory_order_relaxed);
         return;
       }
-      thread.attributes = attributes_(lives_[i].random);
-      kernel.spawn_on(static_cast<CpuNumber>(lives_[i].random.below(kernel.count())), thread);
+      Random& random = lives_[i].random;
+      thread.attributes = attributes_(random);
+      if (random.once_in(2)) {
+        kernel.spawn_in({.floats = !random.once_in(3)}, thread);
+      } else {
+        kernel.spawn_on(static_cast<CpuNumber>(random.below(kernel.count())), thread);
+      }
     }
+  }
+
+  typename S::CpuSet some(Random& random) const {
+    typename S::CpuSet cpus;
+    for (CpuNumber cpu = 0; cpu < kernel.count(); ++cpu) {
+      if (random.once_in(2)) cpus.insert(cpu);
+    }
+    return cpus;  // which may be refused
   }
 
   typename S::Task& any(Random& random) { return *tasks_[random.below(kTasks)]; }

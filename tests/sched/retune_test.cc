@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/scheduler.h"
@@ -217,6 +218,35 @@ TEST(Retune, GivesAnotherSliceFromTheNextTurnOn) {
   EXPECT_EQ(kernel.run(), End::quiet);
   // 100, then turns of 10 between turns of 100.
   EXPECT_EQ(kernel.lines, (Lines{"first 655"}));
+}
+
+// Told of all that its entities use.
+class Metered : public Fifo {
+ public:
+  static inline uint64_t used = 0;
+  void ran(Entity&, Instant from, Instant to) { used += (to - from).ticks; }
+};
+static_assert(Charges<Metered>);
+
+// A kernel that has masked interrupts retunes the running task; that waits before the kick for it
+// comes. Whoever runs then is not the one that is queued anew: it is charged, and put back.
+TEST(Retune, OfARunningTaskThatWaitsBeforeTheKickComes) {
+  Kernel<Metered> kernel({.interleave = 0, .kick_latency = ticks(500)});
+  using S = decltype(kernel)::S;
+  Metered::used = 0;
+  auto& task = kernel.make("task", [] {
+    const Sim::Irq irq = Sim::mask();
+    EXPECT_TRUE(S::retune(S::current(), {}));
+    Sim::unmask(irq);
+    S::sleep_for(ticks(100));
+  });
+  auto& other = kernel.make("other", [] { Sim::spend(ticks(5000)); });
+  kernel.boot([&] {
+    kernel.spawn(task);
+    kernel.spawn(other);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(Metered::used, 5000u);
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ enum class Check : uint8_t {
   questions,  ///< no call of `pick` twice, `dump`, `surplus`
   reuse,      ///< the memory of a finished entity is overwritten, and begins anew
   wrap,       ///< counters begin shortly before their wrap (`near_wrap`)
-  clock,      ///< the clock begins 2^56 ticks before 2^63, where hal/time.h ends
+  clock,      ///< the clock begins 2^56 ticks before `now + forever` wraps
 };
 inline constexpr std::array kChecks = {
     Check::rules, Check::addresses, Check::refusals, Check::questions,
@@ -308,7 +308,7 @@ class Run : public Mechanism {
     told_ = plan.told;
     // The late one comes by a multiple of every power of two up to 2^56 very soon.
     constexpr Instant kUsual{1};
-    constexpr Instant kLate{(uint64_t{1} << 63) - (uint64_t{1} << 56) - 300};
+    constexpr Instant kLate{-forever.ticks - (uint64_t{1} << 56) - 300};
     const bool is_late = check_ == Check::clock && (is_second_ || S::kReadsClock);
     start_ = now_ = charged_ = is_late ? kLate : kUsual;
     if (is_second_ && check_ == Check::wrap) {

@@ -70,6 +70,7 @@ struct Event {
   Space space;
   const Fpu* fpu;
   bool is_forget = false;
+  bool is_leave = false;
 };
 
 /// The simulated machine, which writes down whom every switch leads to.
@@ -96,6 +97,12 @@ Counts needed(const std::vector<Event>& events, CpuNumber cpu) {
       if (owner == event.fpu) owner = nullptr;
       continue;
     }
+    if (event.is_leave) {
+      if (event.fpu == nullptr || owner != event.fpu) continue;
+      ++counts.fpu_saves;
+      owner = nullptr;
+      continue;
+    }
     if (event.space.root != 0 && event.space != loaded) {
       ++counts.space_loads;
       loaded = event.space;
@@ -109,7 +116,12 @@ Counts needed(const std::vector<Event>& events, CpuNumber cpu) {
   return counts;
 }
 
-using M = WithSpaces<Watched>;
+struct M : WithSpaces<Watched> {
+  static void leave_cpu(const Context& leaving) {
+    Watched::events.push_back({local()->number, {}, leaving.fpu, false, true});
+    WithSpaces<Watched>::leave_cpu(leaving);
+  }
+};
 using S = sched::Scheduler<M, sched::RoundRobin, sched::Options{.debug_checks = true}>;
 
 constexpr Space kOne = {.root = 1};
@@ -510,6 +522,30 @@ TEST(Spaces, CanBeLeftInTheSink) {
   };
   kernel.run();
   EXPECT_EQ(kernel.counts(), (Counts{3, 0, 0}));
+}
+
+// ---- Another CPU ----------------------------------------------------------------------------
+
+// What the registers of the old CPU hold of a task that goes is saved before, and is not found
+// there by anybody after.
+TEST(LeaveCpu, TakesTheFpuStateAlong) {
+  Kernel kernel({.cpus = 2});
+  std::array<Fpu, 2> fpus;
+  for (size_t i = 0; i < fpus.size(); ++i) {
+    kernel.make("nomad", [&, i] {
+      adopt(kOne, &fpus[i]);
+      fill_fpu(100 * (i + 1));
+      for (const CpuNumber cpu : {1, 0, 1}) {
+        EXPECT_TRUE(S::set_affinity(S::current(), {cpu}));
+        EXPECT_EQ(S::here().number, cpu);
+        EXPECT_EQ(kernel.loaded(cpu), kOne);
+        EXPECT_TRUE(holds(M::fpu(), 100 * (i + 1)));
+        S::yield();
+      }
+    });
+  }
+  kernel.on_finish = [](Kernel::Thread& finished) { forget(*finished.context().fpu); };
+  kernel.run();
 }
 
 // ---- Whatever happens -----------------------------------------------------------------------

@@ -71,7 +71,8 @@ struct FifoModel {
   std::list<int> line;
 };
 
-/// A line with slices. Who has used up his goes to its end, too.
+/// A line with slices. Who has used up his goes to its end, too; who is preempted has the rest of it
+/// left.
 struct RoundRobinModel {
   using P = RoundRobin;
   using Attributes = RoundRobin::Attributes;
@@ -83,23 +84,37 @@ struct RoundRobinModel {
   void configure(P&, absl::BitGenRef) {}
   void attach(int e, const Attributes& attributes) { slice[e] = attributes.slice; }
   void enqueue(int e, Enter, Instant) { line.push_back(e); }
-  void dequeue(int e, Leave, Instant) { line.remove(e); }
-  void put_back(int e, Pause why, Instant) {
-    if (why == Pause::preempted) return;
+  void dequeue(int e, Leave, Instant) {
+    line.remove(e);
+    left.erase(e);
+  }
+  void put_back(int e, Pause why, Instant now) {
+    if (why == Pause::preempted) {
+      if (end != never) left[e] = std::max(end - now, ticks(1));
+      return;
+    }
     line.remove(e);
     line.push_back(e);
   }
   void ran(int, Instant, Instant) {}
   Picked pick(Instant now) {
     if (line.empty()) return {};
-    return {line.front(), line.size() == 1 ? never : now + slice[line.front()]};
+    const int front = line.front();
+    end = line.size() == 1 ? never : now + (left.contains(front) ? left[front] : slice[front]);
+    left.erase(front);
+    return {front, end};
   }
-  Instant contend(int, int current, Instant now) { return now + slice[current]; }
+  Instant contend(int, int current, Instant now) {
+    end = std::min(end, now + slice[current]);
+    return now + slice[current];
+  }
   void taken(Instant) {}
   void given_back(Instant) {}
 
   std::list<int> line;
   absl::btree_map<int, Duration> slice;
+  absl::btree_map<int, Duration> left;
+  Instant end = never;  // of the turn
 };
 
 /// A part and its turn. A turn that the part has not asked to end goes on if the part is picked

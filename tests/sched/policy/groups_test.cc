@@ -220,9 +220,9 @@ struct Lines {
     line.rest_of = -1;
     if (why != Pause::preempted) {
       line.members.splice(line.members.end(), line.members, line.members.begin());
-    } else if (now < line.until) {
+    } else if (line.until != never) {
       line.rest_of = line.current;
-      line.rest = line.until - now;
+      line.rest = std::max(line.until - now, ticks(1));
     }
     line.current = -1;
     line.yields = false;

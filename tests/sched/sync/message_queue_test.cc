@@ -105,8 +105,9 @@ TEST(MessageQueue, HandsStraightToTheMostUrgentReceiverAndEqualsAsTheyCame) {
   EXPECT_EQ(kernel.lines, (Lines{"first0", "second1", "low2"}));
 }
 
-// Several tasks wait to send, others come to receive and to send: each takes of the right side.
-TEST(MessageQueue, WakesTheRightSideAndKeepsTheOrderOfMessages) {
+// A fault that other kernels have had, see tests/sched/elsewhere_test.cc. Several tasks wait to
+// send, others come to receive and to send: each takes of the right side.
+TEST(Elsewhere, AMessageQueueWakesTheWrongSide) {
   K kernel;
   Ints<2> queue;
   const auto sender = [&](int message) {

@@ -2,6 +2,7 @@
 
 #include "sched/sync/mutex.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <mutex>
@@ -10,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/fixed_priority.h"
 #include "tests/sched/kernel.h"
 
@@ -134,8 +136,9 @@ TEST(Mutex, LendsAlongAChain) {
   EXPECT_EQ(kernel.lines, (Lines{"middle", "high"}));
 }
 
-// Elsewhere: inheritance wrong with several mutexes held.
-TEST(Mutex, LendsByWhatIsStillHeldInWhateverOrderItIsUnlocked) {
+// Faults that other kernels have had, by name, as in tests/sched/elsewhere_test.cc. Here: an unlock
+// takes back all that was inherited, or not what its own mutex has lent.
+TEST(Elsewhere, InheritanceIsWrongWithSeveralMutexesHeld) {
   K kernel;
   Mutex<S> a;
   Mutex<S> b;
@@ -173,8 +176,74 @@ TEST(Mutex, LendsByWhatIsStillHeldInWhateverOrderItIsUnlocked) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
-// Elsewhere: the boost is kept after the waiter has timed out.
-TEST(Mutex, TakesBackWhatAWaiterLentThatGaveUp) {
+// What the owner inherited from another CPU ends with the unlock, not with the next interrupt.
+TEST(Mutex, LetsTheMoreUrgentRunAtOnceAfterAnUnlockForAnotherCpu) {
+  K kernel({.cpus = 2});
+  Mutex<S> mutex;
+  auto& far = kernel.make("far",
+                          [&] {
+                            mutex.lock();
+                            mutex.unlock();
+                          },
+                          {.priority = 9});
+  auto& between = kernel.make("between", [&] { kernel.log("between"); }, {.priority = 5});
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              kernel.spawn_on(1, far);
+                              Sim::spend(ticks(500));
+                              EXPECT_EQ(effective(S::current()), 9);
+                              kernel.spawn(between);
+                              kernel.log("owner");
+                              mutex.unlock();
+                              kernel.log("afterwards");
+                            },
+                            {.priority = 1});
+  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.finish();
+  EXPECT_EQ(kernel.lines, (Lines{"owner", "between", "afterwards"}));
+}
+
+// A wake that was meant for something else begins a new job, with a later deadline: that is what it
+// lends from then on.
+TEST(Mutex, LendsTheLaterDeadlineOfAWaiterThatWasWokenInBetween) {
+  using D = Kernel<Edf>;
+  D kernel;
+  Mutex<D::S> mutex;
+  const auto attributes = [](uint64_t deadline) {
+    return Edf::Attributes{
+        .runtime = ticks(50), .deadline = ticks(deadline), .period = ticks(deadline)};
+  };
+  auto& waits = kernel.make(
+      "waits",
+      [&] {
+        mutex.lock();
+        mutex.unlock();
+      },
+      attributes(200));
+  auto& owner = kernel.make(
+      "owner",
+      [&] {
+        mutex.lock();
+        kernel.spawn(waits);
+        const Edf& policy = kernel.cpu(0).policy();
+        const auto lent = [&] { return policy.claim(D::S::current()); };
+        EXPECT_EQ(lent(), policy.deadline(waits));
+        const Instant before = lent();
+        D::S::sleep_for(ticks(1'000));
+        D::S::wake(waits);
+        D::S::sleep_for(ticks(100));
+        EXPECT_GT(policy.deadline(waits), before);
+        EXPECT_EQ(lent(), std::min(policy.deadline(waits), policy.deadline(D::S::current())));
+        mutex.unlock();
+      },
+      attributes(20'000));
+  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.finish();
+}
+
+// Or was cancelled, or killed: what a waiter lent ends with its wait.
+TEST(Elsewhere, TheBoostIsKeptAfterTheWaiterTimedOut) {
   K kernel;
   Mutex<S> mutex;
   const auto gives_up = [&](Locked how) {
@@ -205,8 +274,8 @@ TEST(Mutex, TakesBackWhatAWaiterLentThatGaveUp) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
-// Elsewhere: priority changed while queued, and the list stays as it was.
-TEST(Mutex, FollowsThePriorityOfAWaiterAndOfItsOwner) {
+// The order of who waits, and what the owner inherits, follow.
+TEST(Elsewhere, APriorityChangedWhileQueuedLeavesTheListMisordered) {
   K kernel;
   Mutex<S> mutex;
   const auto user = [&](std::string name) {

@@ -575,6 +575,56 @@ TEST(RwLock, RefusesADeadlock) {
   kernel.finish();
 }
 
+// The writer waits for the first reader, and the second one would wait for the writer, which is to
+// wait for it next. Not the writer is told, which did nothing wrong.
+TEST(RwLock, RefusesToLetAReaderWaitForAWriterThatWaitsForAnother) {
+  for (const bool reads : {false, true}) {
+    K kernel;
+    RwLock<S> lock;
+    auto& writer = kernel.make(
+        "writer",
+        [&] {
+          lock.lock();
+          EXPECT_EQ(S::now(), at(500));
+          lock.unlock();
+        },
+        priority(5));
+    auto& first = kernel.make(
+        "first",
+        [&] {
+          lock.lock_shared();
+          S::sleep_until(at(500));
+          lock.unlock_shared();
+        },
+        priority(3));
+    auto& second = kernel.make(
+        "second",
+        [&] {
+          lock.lock_shared();
+          kernel.spawn(writer);
+          EXPECT_EQ(reads ? lock.acquire_shared() : lock.acquire(), Locked::deadlock);
+          lock.unlock_shared();
+        },
+        priority(1));
+    kernel.boot([&] {
+      kernel.spawn(first);
+      kernel.spawn(second);
+    });
+    kernel.finish();
+  }
+}
+
+TEST(RwLock, StopsALockThatWouldWaitForItself) {
+  K kernel;
+  RwLock<S> lock;
+  auto& task = kernel.make("task", [&] {
+    lock.lock_shared();
+    lock.lock();
+  });
+  kernel.boot([&] { kernel.spawn(task); });
+  EXPECT_EQ(kernel.run(), (Panic{"a lock is waited for by who reads", "task"}));
+}
+
 // What the first reader does not lead back to, the second does: it is found when its turn comes.
 TEST(RwLock, RefusesADeadlockByAReaderThatIsNotTheFirst) {
   K kernel;

@@ -1,0 +1,346 @@
+// Processes under a scheduler: their tasks, their traps and their system calls (abi.h).
+//
+// A process is a task of the kernel's pool like any other, with its stack as the kernel stack: it
+// enters user mode once, and is in the kernel from each trap until that has been dealt with, where
+// it may block and be preempted like every task. So nothing here knows of policies but the one
+// system call that sets attributes.
+
+#ifndef BATON_KERNEL_DEMO_USER_PROCESSES_H_
+#define BATON_KERNEL_DEMO_USER_PROCESSES_H_
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string_view>
+
+#include "hal/interrupt.h"
+#include "hal/native_user.h"
+#include "kernel_demo/kernel.h"
+#include "kernel_demo/kit.h"
+#include "kernel_demo/text.h"
+#include "kernel_demo/user/abi.h"
+#include "kernel_demo/user/machine.h"
+#include "kernel_demo/user/process.h"
+#include "kernel_demo/user/trap.h"
+#include "sched/sync/address_wait.h"
+
+namespace demo {
+
+/// See the head of this file. Everything is static, as `Kernel` is. One CPU.
+template <typename Kernel>
+class Processes {
+  using S = typename Kernel::S;
+  using Task = typename Kernel::Task;
+  using Attributes = typename Kernel::Attributes;
+  using Traits = typename Kernel::Traits;
+  using Error = user::Error;
+
+ public:
+  /// Lets processes run on this CPU. Once, from a task, before the first `spawn`.
+  static void start() {
+    const Machine::Irq irq = Machine::mask();
+    user_machine::start();
+    kernel_space_ = user_machine::space_of(user_machine::top_table());
+    set_user_trap(trap);
+    Kernel::set_processes({.finished = bury, .describe = describe});
+    Machine::unmask(irq);
+  }
+
+  /// A process of the program with this name, which begins as soon as the policy lets it. From a
+  /// task. `parent`: the id of the process that may wait for it, `kKernel`, or 0 for nobody: then
+  /// its place may be free again as soon as it could run.
+  static std::expected<Process*, Error> spawn(std::string_view name, uint64_t argument,
+                                              uint64_t parent, const Attributes& attributes) {
+    const Program* const program = find_program(name);
+    if (program == nullptr) return std::unexpected(Error::no_program);
+    Process* const process = take_place();
+    if (process == nullptr) return std::unexpected(Error::no_room);
+    process->program = program;
+    process->parent = parent;
+    const char* problem;
+    if (!load(*process, program->file(), argument, problem)) {
+      if (problem != nullptr) kit::print("program {} {}\n", name, problem);
+      free_place(*process);
+      return std::unexpected(problem != nullptr ? Error::no_program : Error::no_room);
+    }
+    const char* refusal;
+    {
+      // Its task is known before it can end.
+      const typename S::NoPreempt guard;
+      const auto task =
+          Kernel::try_spawn(Text("{}.{}", name, process->id), begin, process, attributes);
+      if (task) {
+        process->task = *task;
+        return process;
+      }
+      refusal = task.error();
+    }
+    process->space.destroy();
+    free_place(*process);
+    const bool is_policys =
+        refusal == std::string_view(to_string(sched::SpawnError::bad_attributes));
+    return std::unexpected(is_policys ? Error::refused : Error::no_room);
+  }
+
+  /// Waits for the end of `parent`'s child `id`, once; how it ended, as `user::Call::wait` answers.
+  /// From a task.
+  static int64_t wait(uint64_t id, uint64_t parent) {
+    Process* const child = find(id);
+    if (child == nullptr || child->parent != parent) return static_cast<int64_t>(Error::no_process);
+    const Machine::Irq irq = Machine::mask();
+    child->waiter = &S::current();
+    while (child->task != nullptr && !S::current().kill_requested()) {
+      Machine::unmask(irq);
+      S::park();
+      Machine::mask();
+    }
+    child->waiter = nullptr;
+    Machine::unmask(irq);
+    if (child->task != nullptr) return static_cast<int64_t>(Error::no_process);
+    const int64_t ending = child->ending;
+    free_place(*child);
+    return ending;
+  }
+
+  /// The process that `task` runs; null if it runs none.
+  static Process* of(const Task& task) {
+    const auto found = std::ranges::find(all_, static_cast<const void*>(&task), &Process::task);
+    return found == all_.end() ? nullptr : &*found;
+  }
+
+  /// Counts from here on how many system calls of each process were preempted.
+  static void watch_calls() { watch_calls_ = true; }
+
+ private:
+  /// What lies at the top of a process's kernel stack.
+  struct Room {
+    hal::UserFrame frame;
+    Process* process;
+  };
+
+  // ---- The table
+
+  static Process* take_place() {
+    const Machine::Irq irq = Machine::mask();
+    const auto found = std::ranges::find(all_, 0, &Process::id);
+    Process* const place = found == all_.end() ? nullptr : &*found;
+    if (place != nullptr) place->id = ++last_id_;
+    Machine::unmask(irq);
+    return place;
+  }
+
+  static void free_place(Process& process) {
+    process.program = nullptr;
+    process.frame = nullptr;
+    process.waiter = nullptr;
+    process.uses_fpu = false;
+    process.fpu = {};
+    process.ending = user::kKilled;
+    process.fault = {};
+    process.preempted_calls = 0;
+    process.parent = 0;
+    process.id = 0;
+  }
+
+  static Process* find(uint64_t id) {
+    const auto found = std::ranges::find(all_, id, &Process::id);
+    return id == 0 || found == all_.end() ? nullptr : &*found;
+  }
+
+  // ---- Life
+
+  [[noreturn]] static void begin(void* argument) {
+    Process& self = *static_cast<Process*>(argument);
+    Machine::adopt(S::current().context(), self.space.root(), nullptr);
+    Machine::mask();
+    Room room = {.frame = hal::UserFrame::at_entry(self.entry, user::kStackEnd - 16),
+                 .process = &self};
+    self.frame = &room.frame;
+    hal::UserMode::leave(room.frame, false);
+    hal::UserMode::enter(room.frame);
+  }
+
+  /// Unmasked.
+  [[noreturn]] static void end(Process& self, int64_t ending) {
+    self.ending = ending;
+    for (Process& other : all_) {
+      if (other.parent != self.id) continue;
+      // Nobody will ask about it any more.
+      const Machine::Irq irq = Machine::mask();
+      other.parent = 0;
+      const bool is_over = other.task == nullptr;
+      Machine::unmask(irq);
+      if (is_over) free_place(other);
+    }
+    S::exit();
+  }
+
+  /// From the sink: the task is off its stack.
+  static void bury(Task& task) {
+    Process* const process = of(task);
+    if (process == nullptr) return;
+    Machine::forget(&process->fpu);
+    if (Machine::local()->space == process->space.root()) {
+      typename Machine::Context nobody;
+      Machine::adopt(nobody, kernel_space_, nullptr);
+    }
+    process->space.destroy();
+    process->task = nullptr;
+    if (process->waiter != nullptr) S::wake(*static_cast<Task*>(process->waiter));
+    if (process->parent == 0) free_place(*process);
+  }
+
+  static void describe(const Task& task) {
+    const Process* const process = of(task);
+    if (process != nullptr) print_process(*process, task.context().sp);
+  }
+
+  // ---- Traps
+
+  static void trap(hal::UserFrame& frame) {
+    Process& self = *reinterpret_cast<Room&>(frame).process;
+    using Kind = hal::UserTrap::Kind;
+    const hal::UserTrap trap = frame.trap();
+    switch (trap.kind) {
+      case Kind::interrupt:
+        if (baton_interrupt(trap.source)) baton_preempt();
+        break;
+      case Kind::call:
+        Machine::unmask(Machine::kUnmasked);
+        serve(self, frame);
+        Machine::mask();
+        break;
+      case Kind::fpu:
+        self.uses_fpu = true;
+        Machine::adopt(S::current().context(), self.space.root(), &self.fpu);
+        break;
+      case Kind::fault:
+        Machine::unmask(Machine::kUnmasked);
+        self.fault = trap;
+        print_fault(self);
+        end(self, user::kEndedByFault);
+    }
+    if (S::current().kill_requested()) {
+      Machine::unmask(Machine::kUnmasked);
+      end(self, user::kKilled);
+    }
+    hal::UserMode::leave(frame, self.uses_fpu);
+  }
+
+  static void serve(Process& self, hal::UserFrame& frame) {
+    if (!watch_calls_) return frame.answer(static_cast<uint64_t>(call(self, frame)));
+    const uint64_t before = S::usage(S::current()).involuntary;
+    frame.answer(static_cast<uint64_t>(call(self, frame)));
+    if (S::usage(S::current()).involuntary != before) ++self.preempted_calls;
+  }
+
+  // ---- System calls
+
+  static int64_t call(Process& self, const hal::UserFrame& frame) {
+    const uint64_t first = frame.argument(0);
+    const uint64_t second = frame.argument(1);
+    const uint64_t third = frame.argument(2);
+    switch (static_cast<user::Call>(frame.number())) {
+      case user::Call::print: return print(self, first, second);
+      case user::Call::yield: S::yield(); return 0;
+      case user::Call::sleep: return sleep(first);
+      case user::Call::exit: end(self, static_cast<int64_t>(first % user::kStatuses));
+      case user::Call::spawn: return spawn_child(self, first, second, third);
+      case user::Call::wait: return wait(first, self.id);
+      case user::Call::time: return static_cast<int64_t>(to_nanoseconds(Duration{S::now().ticks}));
+      case user::Call::self: return static_cast<int64_t>(self.id);
+      case user::Call::wait_word: return wait_word(self, first, second, third);
+      case user::Call::wake_word: return wake_word(self, first, second);
+      case user::Call::attributes: return set_attributes(first);
+    }
+    return static_cast<int64_t>(Error::unknown_call);
+  }
+
+  static int64_t print(const Process& self, uintptr_t text, size_t size) {
+    std::array<char, user::kLongestText> copy;
+    const std::span<char> room = std::span(copy).first(std::min(size, copy.size()));
+    if (!self.space.copy_in(std::as_writable_bytes(room), text)) {
+      return static_cast<int64_t>(Error::bad_address);
+    }
+    kit::write({room.data(), room.size()});
+    return static_cast<int64_t>(room.size());
+  }
+
+  static int64_t sleep(uint64_t nanoseconds) {
+    if (nanoseconds > user::kLongestSleep) return static_cast<int64_t>(Error::bad_value);
+    S::sleep_for(demo::nanoseconds(nanoseconds));
+    return 0;
+  }
+
+  static int64_t spawn_child(const Process& self, uintptr_t name, size_t size, uint64_t argument) {
+    if (size > user::kLongestName) return static_cast<int64_t>(Error::bad_value);
+    std::array<char, user::kLongestName> copy;
+    const std::span<char> room = std::span(copy).first(size);
+    if (!self.space.copy_in(std::as_writable_bytes(room), name)) {
+      return static_cast<int64_t>(Error::bad_address);
+    }
+    const auto child =
+        spawn({room.data(), room.size()}, argument, self.id, S::attributes(S::current()));
+    return child ? static_cast<int64_t>((*child)->id) : static_cast<int64_t>(child.error());
+  }
+
+  /// The word of user memory at `address`, as the kernel sees it.
+  static std::expected<const std::atomic<uint32_t>*, Error> word_at(const Process& self,
+                                                                    uintptr_t address) {
+    if (address % sizeof(uint32_t) != 0) return std::unexpected(Error::bad_value);
+    const std::byte* const found = self.space.find(address);
+    if (found == nullptr) return std::unexpected(Error::bad_address);
+    return reinterpret_cast<const std::atomic<uint32_t>*>(found);
+  }
+
+  static int64_t wait_word(const Process& self, uintptr_t address, uint64_t value,
+                           uint64_t nanoseconds) {
+    const auto word = word_at(self, address);
+    if (!word) return static_cast<int64_t>(word.error());
+    if (value > UINT32_MAX || nanoseconds > user::kLongestSleep) {
+      return static_cast<int64_t>(Error::bad_value);
+    }
+    const Instant until = nanoseconds == 0 ? hal::never : S::now() + demo::nanoseconds(nanoseconds);
+    const auto waited = words_.wait_until(**word, static_cast<uint32_t>(value), until);
+    return waited == sched::Waited::timed_out ? user::kTimedOut : 0;
+  }
+
+  static int64_t wake_word(const Process& self, uintptr_t address, uint64_t count) {
+    const auto word = word_at(self, address);
+    if (!word) return static_cast<int64_t>(word.error());
+    return static_cast<int64_t>(words_.wake(**word, count));
+  }
+
+  static int64_t set_attributes(uint64_t number) {
+    Attributes attributes = S::attributes(S::current());
+    Error error = Error::not_supported;
+    const auto set = [&](const Knob& knob, auto assign) {
+      if (*knob.number == '\0') return;
+      error = number < knob.least || number > knob.most ? Error::bad_value : Error::refused;
+      if (error == Error::refused) assign(static_cast<unsigned>(number));
+    };
+    // A policy that is one of several has the number of the one in force.
+    if constexpr (requires { Traits::knob(size_t{}); }) {
+      const size_t index = Kernel::cpu().policy().index();
+      set(Traits::knob(index), [&](unsigned n) { Traits::set(attributes, index, n); });
+    } else if constexpr (requires { Traits::set(attributes, 0u); }) {
+      set(Traits::kKnob, [&](unsigned n) { Traits::set(attributes, n); });
+    }
+    if (error != Error::refused) return static_cast<int64_t>(error);
+    return S::retune(S::current(), attributes) ? 0 : static_cast<int64_t>(error);
+  }
+
+  static inline constinit std::array<Process, kStacks> all_{};
+  static inline constinit uint64_t last_id_ = 0;
+  static inline constinit bool watch_calls_ = false;
+  static inline constinit Machine::Space kernel_space_{};
+  static inline constinit sched::AddressWait<S, 16> words_;
+};
+
+}  // namespace demo
+
+#endif  // BATON_KERNEL_DEMO_USER_PROCESSES_H_

@@ -1,0 +1,203 @@
+// CPUs that give work away: no CPU idles for long while a floating task waits, and the most urgent
+// of those that rank run first, on all CPUs together.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hal/sim/sim.h"
+#include "sched/policy/fixed_priority.h"
+#include "sched/policy/round_robin.h"
+#include "sched/scheduler.h"
+#include "tests/sched/invariants.h"
+#include "tests/sched/kernel.h"
+
+namespace sched::test {
+namespace {
+
+constexpr uint64_t kPeriod = 100;
+
+template <typename P>
+struct Balanced : Kernel<P> {
+  using S = typename Kernel<P>::S;
+
+  explicit Balanced(hal::sim::Options options) : Kernel<P>(options), balancers(options.cpus) {}
+
+  // Each CPU's first task has it look from now on; then `code`, by a task of CPU 0.
+  void begin(std::function<void()> code) {
+    for (CpuNumber cpu = 0; cpu < this->count(); ++cpu) {
+      auto& first =
+          this->make("first", [this, cpu] { S::balance(balancers[cpu], ticks(kPeriod)); });
+      if (cpu == 0) starters.push_back(&this->make("starter", std::move(code)));
+      firsts.push_back(&first);
+    }
+    this->boot([this] {
+      for (CpuNumber cpu = 0; cpu < this->count(); ++cpu) this->spawn_on(cpu, *firsts[cpu]);
+      this->spawn(*starters[0]);
+    });
+  }
+
+  std::vector<typename S::Balancer> balancers;
+  std::vector<typename Kernel<P>::Thread*> firsts;
+  std::vector<typename Kernel<P>::Thread*> starters;
+};
+
+// All of them begin on one CPU, and work is all they do: each look gives one away.
+TEST(Balance, GivesIdleCpusWorkWithinAPeriod) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    using K = Balanced<RoundRobin>;
+    using S = K::S;
+    K kernel({.cpus = 4, .seed = seed, .find_races = true, .steps = 500'000});
+    std::vector<K::Thread*> tasks;
+    std::array<int, 4> ended{};
+    for (int i = 0; i < 8; ++i) {
+      tasks.push_back(&kernel.make("task",
+                                   [&] {
+                                     Sim::spend(ticks(1000));
+                                     ++ended[S::here().number];
+                                   },
+                                   {.slice = ticks(200)}));
+    }
+    kernel.begin([&] {
+      for (auto* task : tasks) kernel.spawn_in({.cpus = {0}, .floats = true}, *task);
+      for (auto* task : tasks) EXPECT_TRUE(S::set_affinity(*task, S::CpuSet::all()));
+    });
+    Invariants invariants(kernel);
+    kernel.finish();  // and no timer goes on for ever
+    // On one CPU it would be 8000; what can be had is 2000.
+    EXPECT_LT(kernel.world.now(), at(1000 + 2000 + 8 * kPeriod)) << seed;
+    EXPECT_GT(*std::min_element(ended.begin(), ended.end()), 0) << seed;
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
+}
+
+TEST(Balance, LeavesOthersWhereTheyAre) {
+  using K = Balanced<RoundRobin>;
+  using S = K::S;
+  K kernel({.cpus = 2});
+  auto& sticky = kernel.make("sticky",
+                             [] {
+                               Sim::spend(ticks(2000));
+                               EXPECT_EQ(S::here().number, 0);
+                             },
+                             {.slice = ticks(100)});
+  auto& bound = kernel.make("bound",
+                            [] {
+                              Sim::spend(ticks(2000));
+                              EXPECT_EQ(S::here().number, 0);
+                            },
+                            {.slice = ticks(100)});
+  kernel.begin([&] {
+    kernel.spawn(sticky);
+    kernel.spawn_in({.cpus = {0}, .floats = true}, bound);
+    Sim::spend(ticks(2000));
+    EXPECT_GT(S::load(kernel.cpu(0)), 900u);
+    EXPECT_LE(S::load(kernel.cpu(0)), 1024u);
+    EXPECT_LT(S::load(kernel.cpu(1)), 300u);
+  });
+  kernel.finish();
+}
+
+// The m most urgent of those that float run, on m CPUs: a period for each that has to go, here two,
+// and one for what a CPU said last of what it runs.
+TEST(Balance, RunsTheMostUrgentOnAllCpus) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    using K = Balanced<FixedPriority>;
+    using S = K::S;
+    K kernel({.cpus = 3, .seed = seed, .find_races = true, .steps = 500'000});
+    std::vector<K::Thread*> urgent;
+    std::vector<uint64_t> began(3);
+    uint64_t spawned = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      urgent.push_back(&kernel.make("urgent",
+                                    [&, i] {
+                                      began[i] = S::now().ticks;
+                                      Sim::spend(ticks(5000));
+                                    },
+                                    {.priority = static_cast<uint16_t>(9 - i)}));
+    }
+    auto& low = kernel.make("low", [] { Sim::spend(ticks(10'000)); }, {.priority = 1});
+    auto& lower = kernel.make("lower", [] { Sim::spend(ticks(10'000)); }, {.priority = 2});
+    kernel.begin([&] {
+      kernel.spawn_on(1, low);
+      kernel.spawn_on(2, lower);
+      S::sleep_for(ticks(1000));
+      spawned = S::now().ticks;
+      const S::NoPreempt guard;
+      for (auto* task : urgent) kernel.spawn_in({.cpus = {0}, .floats = true}, *task);
+      for (auto* task : urgent) EXPECT_TRUE(S::set_affinity(*task, S::CpuSet::all()));
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+    for (const uint64_t when : began) EXPECT_LE(when, spawned + 3 * kPeriod + 10) << seed;
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
+}
+
+// One whose own timer makes it ready on a busy CPU goes to an idle one at once.
+TEST(Balance, SpreadsWhoseTimersEndOnABusyCpu) {
+  using K = Kernel<RoundRobin>;
+  using S = K::S;
+  K kernel({.cpus = 2, .interleave = 0});
+  auto& task = kernel.make("task", [] {
+    S::sleep_until(at(5000));
+    EXPECT_EQ(S::now(), at(5000));
+    EXPECT_EQ(S::here().number, 1);
+  });
+  auto& busy = kernel.make("busy", [&] {
+    S::sleep_until(at(3000));
+    Sim::spend(ticks(5000));
+  });
+  kernel.boot([&] {
+    kernel.spawn_in({.floats = true}, task);
+    kernel.spawn(busy);
+  });
+  kernel.finish();
+}
+
+// Clocks that differ: no time is negative, and none is counted twice.
+TEST(Accounts, AreExactWhereClocksDiffer) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    using K = Kernel<RoundRobin, Options{.debug_checks = true, .latency = true}>;
+    using S = K::S;
+    K kernel({.cpus = 3, .seed = seed, .interleave = 0, .skew = ticks(5000)});
+    uint64_t checked = 0;
+    for (int i = 0; i < 3; ++i) {
+      kernel.make("nomad",
+                  [&, i] {
+                    for (int round = 1; round <= 10; ++round) {
+                      Sim::spend(ticks(100));
+                      const auto cpu = static_cast<CpuNumber>((i + round) % 3);
+                      EXPECT_TRUE(S::set_affinity(S::current(), {cpu}));
+                      for (auto& thread : kernel.threads) {
+                        const Usage usage = S::usage(thread);
+                        EXPECT_LE(usage.run.ticks, 1000u + 5000u);
+                        EXPECT_LE(usage.wait.ticks, 10'000u);
+                      }
+                      for (CpuNumber other = 0; other < 3; ++other) {
+                        EXPECT_LT(S::usage(kernel.cpu(other)).busy.ticks, 100'000u);
+                        EXPECT_LT(S::usage(kernel.cpu(other)).idle.ticks, 100'000u);
+                      }
+                      EXPECT_EQ(S::usage(S::current()).run.ticks, 100u * round);
+                      ++checked;
+                    }
+                    EXPECT_LE(S::current().latency().total().ticks, 10'000u);
+                  },
+                  {.slice = ticks(30)});
+    }
+    kernel.boot([&] {
+      for (auto& thread : kernel.threads) kernel.spawn(thread);
+    });
+    kernel.finish();
+    EXPECT_EQ(checked, 30u);
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace sched::test
