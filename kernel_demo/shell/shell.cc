@@ -402,6 +402,7 @@ class Shell {
                      to_string(S::state(task)), Traits::describe(S::attributes(task), policy_now()),
                      counts_as(task), to_text(usage.run), usage.involuntary, usage.voluntary,
                      has_many_cpus() ? cpu : Kernel::stack_of(task));
+          Kernel::describe_process(task);
         });
       });
       kit::print("  {:<50}{:>9}{:>19}\n", "idle", to_text(S::usage(Kernel::cpu(cpu)).idle),

@@ -28,7 +28,7 @@ enum class Flaw : uint8_t {
   tires_when_asked,        // each `pick` of nobody puts off the next one
   always_has_a_peer,       // of one that is alone, too
   ages_attributes,         // writes what it makes of the attributes where they are
-  gives_away_the_current,  // `surplus` does not know who is current
+  gives_away_the_held,     // `surplus` does not ask who is allowed to go
   keeps_shares,            // `detach` gives nothing back
   ties_by_address,         // of those that came at the same instant
   counts_the_refused,      // `attach` first counts, then looks
@@ -183,10 +183,9 @@ class Turns {
 
   Entity* surplus(bool (*allowed)(const Entity&), Instant) {
     if (ring_.empty()) return nullptr;
-    Entity& chosen = has(Flaw::gives_away_the_current) ? ring_.front() : next_of(ring_.front());
+    Entity& chosen = next_of(ring_.front());
     if (has(Flaw::turns_when_questioned)) chosen.number = next_++;
-    if (&chosen == current_ && !has(Flaw::gives_away_the_current)) return nullptr;
-    return allowed(chosen) ? &chosen : nullptr;
+    return has(Flaw::gives_away_the_held) || allowed(chosen) ? &chosen : nullptr;
   }
 
   void set_next_number(uint16_t number) { next_ = number; }
@@ -224,7 +223,7 @@ class Turns {
     const uint64_t slice = slice_of(entity);
     const Duration turn{entity.used < kLong ? slice : (slice + 1) / 2};
     if (has(Flaw::overflows)) {
-      return Instant{now.ticks + turn.ticks * entity.attributes.share};
+      return Instant{now.ticks + turn.ticks * (entity.attributes.share * 16) / 16};
     }
     if (has(Flaw::keeps_to_a_grid)) return began_ + turn;
     return now + turn;

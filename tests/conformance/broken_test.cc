@@ -76,8 +76,8 @@ TEST(Broken, HasPeerTellsTheTruth) {
 TEST(Broken, AttributesStay) {
   expect_caught<Flaw::ages_attributes>(Rule::attributes, Check::rules);
 }
-TEST(Broken, TheCurrentOneIsNotGivenAway) {
-  expect_caught<Flaw::gives_away_the_current>(Rule::surplus, Check::rules);
+TEST(Broken, OnlyThoseAllowedAreGivenAway) {
+  expect_caught<Flaw::gives_away_the_held>(Rule::surplus, Check::rules);
 }
 TEST(Broken, WhatIsGivenOutComesBack) {
   expect_caught<Flaw::keeps_shares>(Rule::returned, Check::rules);

@@ -137,7 +137,7 @@ enum class Rule : uint8_t {
   claims,      ///< an entity counts for other than its own joined with what it inherits
   algebra,     ///< claims that do not join, precede or come apart as policy.h says
   urgent,      ///< picks an entity although another precedes it
-  surplus,     ///< gives away what is current, not runnable or not allowed to go
+  surplus,     ///< gives away what is not runnable or not allowed to go
   returned,    ///< refuses in the end, with everybody gone, what it accepted in the beginning
   addresses,   ///< schedules by where entities lie in memory
   refused,     ///< schedules otherwise for attributes that it has refused
@@ -186,7 +186,7 @@ enum class Check : uint8_t {
   questions,  ///< no call of `pick` twice, `dump`, `surplus`
   reuse,      ///< the memory of a finished entity is overwritten, and begins anew
   wrap,       ///< counters begin shortly before their wrap (`near_wrap`)
-  clock,      ///< the clock begins 2^56 ticks before `now + forever` wraps
+  clock,      ///< the clock begins 2^56 ticks before `now` and twice `forever` wrap
 };
 inline constexpr std::array kChecks = {
     Check::rules, Check::addresses, Check::refusals, Check::questions,
@@ -308,7 +308,7 @@ class Run : public Mechanism {
     told_ = plan.told;
     // The late one comes by a multiple of every power of two up to 2^56 very soon.
     constexpr Instant kUsual{1};
-    constexpr Instant kLate{-forever.ticks - (uint64_t{1} << 56) - 300};
+    constexpr Instant kLate{-2 * forever.ticks - (uint64_t{1} << 56) - 300};
     const bool is_late = check_ == Check::clock && (is_second_ || S::kReadsClock);
     start_ = now_ = charged_ = is_late ? kLate : kUsual;
     if (is_second_ && check_ == Check::wrap) {
@@ -789,9 +789,7 @@ class Run : public Mechanism {
     if constexpr (Donates<P>) {
       const Entity* const given = policy_.surplus([](const Entity&) { return true; }, now_);
       const int who = number(given);
-      require(
-          given == nullptr || (who != kNobody && who != current_ && state(who) == State::runnable),
-          Rule::surplus);
+      require(given == nullptr || (who != kNobody && state(who) == State::runnable), Rule::surplus);
       require(policy_.surplus([](const Entity&) { return false; }, now_) == nullptr, Rule::surplus);
     }
   }

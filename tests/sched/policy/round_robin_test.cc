@@ -36,8 +36,7 @@ struct Line {
     }
   }
   static std::optional<Attributes> accepts(const Attributes& attributes) {
-    const bool in_range = attributes.slice.ticks >= 1 && attributes.slice.ticks <= uint64_t{1}
-                                                                                       << 62;
+    const bool in_range = attributes.slice.ticks >= 1 && attributes.slice <= forever;
     return in_range ? std::optional(attributes) : std::nullopt;
   }
 
