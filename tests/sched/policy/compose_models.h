@@ -71,8 +71,8 @@ struct FifoModel {
   std::list<int> line;
 };
 
-/// A line with slices. Who has used up his goes to its end, too; who is preempted has the rest of it
-/// left.
+/// A line with slices. Who has used up his goes to its end, too; who is preempted has the rest of
+/// it left.
 struct RoundRobinModel {
   using P = RoundRobin;
   using Attributes = RoundRobin::Attributes;
