@@ -40,7 +40,7 @@ fi
       if (list) printf "%6d  %s\n", address - start, of
     }
     if (address > start || !counted) {
-      counted = name ~ /^(sched::|hal::|baton_|bench_api_)/ || name == "entries"
+      counted = name ~ /^(sched::|hal::|baton_|bench_api_)/
       start = address
       of = name
     }

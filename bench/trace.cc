@@ -101,7 +101,7 @@ class Symbols {
     const auto [function, offset] = find(address);
     if (function == "kit_trap_entry") return offset == 0;      // riscv64
     if (function == "kit_vectors") return offset % 0x80 == 0;  // aarch64
-    return function == "entries" && offset % 16 == 0;          // x86_64
+    return function == "baton_x86_64_interrupt_entries" && offset % 16 == 0;
   }
 
   std::string_view function(uint64_t address) const { return find(address).function; }
