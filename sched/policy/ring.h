@@ -98,6 +98,19 @@ class Ring {
     return Links::intact;
   }
 
+  /// Takes `entity` out, the front, which is not alone: the next one becomes the front.
+  Links remove_front(Entity& entity) {
+    Link& link = entity;
+    Link& next = *link.next;
+    Link& prev = *link.prev;
+    if (next.prev != &link || prev.next != &link) [[unlikely]]
+      return Links::corrupt;
+    prev.next = front_ = &next;
+    next.prev = &prev;
+    link.next = nullptr;
+    return Links::intact;
+  }
+
   /// Takes `entity` out, which is alone: the ring is empty then.
   Links remove_last(Entity& entity) {
     Link& link = entity;
