@@ -122,7 +122,7 @@ static_assert(sizeof(sched::Fifo::Entity) == 16);
 static_assert(sizeof(sched::RoundRobin::Entity) == 24);
 static_assert(sizeof(sched::FixedPriority::Entity) == 24);
 static_assert(sizeof(sched::FixedPriorityThreshold::Entity) == 24);
-static_assert(sizeof(sched::FixedPriority) == 8264);
+static_assert(sizeof(sched::FixedPriority) == 8256);
 static_assert(sizeof(sched::Mlfq::Entity) == 40);
 static_assert(sizeof(sched::Mlfq) == 176);
 static_assert(sizeof(sched::Stride::Entity) == 64);
