@@ -224,6 +224,10 @@ class Waiting : public internal::Wait {
     const typename S::Claim claim = S::claim(static_cast<Waiting&>(self).task);
     for (auto* waiter = static_cast<Waiting&>(self).first_; waiter != nullptr;
          waiter = waiter->next_) {
+      if (waiter->home_ == nullptr) {  // it has yet to enter
+        waiter->claim_ = claim;
+        continue;
+      }
       WaitQueue<S>& queue = *static_cast<WaitQueue<S>*>(waiter->home_);
       queue.lock();
       queue.update(*waiter, claim);
