@@ -840,7 +840,7 @@ class Scheduler : private Mechanism {
   static bool is_asked_anyway(const Cpu& cpu);
   static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
-  [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
+  [[gnu::noinline]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
