@@ -103,6 +103,13 @@ struct Rank {};
 template <typename Claim>
 struct Rank<Claim, true> : std::atomic<Claim> {};
 
+// Ends a task's wait when its time has come. On the stack of that task, while it waits.
+template <typename Task>
+struct WaitTimer : Timer {
+  WaitTimer(Task& task, Fire fire) : Timer(fire), task(task) {}
+  Task& task;
+};
+
 }  // namespace internal
 
 /// One kernel's scheduler on machine `M` under policy `P`. See the head of this file.
