@@ -2,9 +2,14 @@
 //
 // A place is looked for when a task is new (`spawn_in`), when it must leave its CPU, and at each
 // wake of a task that floats. In this order: what the policy says (`Places`); the CPU it was on, if
-// that is idle, for what it has in its caches; the nearest idle one; the CPU it was on. A CPU is
-// taken for idle when its idle task runs and its mailbox is empty: both are there to be read, and
-// keeping them costs nobody anything. It may have changed by the time the task arrives.
+// that is idle, for what it has in its caches; the nearest idle one; where it will run soonest, as
+// far as the CPUs' balancers have told; the CPU it was on. A CPU is taken for idle when its idle
+// task runs and its mailbox is empty: both are there to be read, and keeping them costs nobody
+// anything. It may have changed by the time the task arrives.
+//
+// Soonest is at once, under a policy that ranks: where somebody less urgent runs, on the CPU it was
+// on if that is such a one, else on the one whose is the least urgent of all. Otherwise it is where
+// there has been less to do, by at least half of what one task is; less would make tasks wander.
 //
 // A task that floats gives itself up when it blocks: on the idle task's stack, once its own has
 // been left, its word says that nobody owns it. So it costs a detour by the idle task and an atomic
@@ -74,7 +79,39 @@ CpuNumber Scheduler<M, P, kOptions>::place_for(Cpu& cpu, Task& task, Enter why) 
     if (idle.contains(previous)) return previous;
     if (!idle.empty()) return nearest(cpu, previous, idle);
   }
-  return allowed.contains(previous) ? previous : first;
+  return soonest(cpu, task, why, allowed, allowed.contains(previous) ? previous : first);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter why,
+                                             const CpuSet& allowed, CpuNumber usual) {
+  // A new task is not in the policy's hands yet, and one on its way not in this one's.
+  if constexpr (kRanks && !Detaches<P>) {
+    if (why != Enter::created) {
+      const auto rank = [&](CpuNumber at) {
+        return cpu.cpus_[at].rank_.load(std::memory_order_relaxed);
+      };
+      const Claim claim = cpu.policy_.claim(task);
+      if (P::precedes(claim, rank(usual))) return usual;
+      CpuNumber least = usual;
+      for (CpuNumber at = 0; at < cpu.count_; ++at) {
+        if (allowed.contains(at) && P::precedes(rank(least), rank(at))) least = at;
+      }
+      if (P::precedes(claim, rank(least))) {
+        // Until it says so itself: nobody else is sent there for the same reason.
+        cpu.cpus_[least].rank_.store(claim, std::memory_order_relaxed);
+        return least;
+      }
+    }
+  }
+  CpuNumber best = usual;
+  for (CpuNumber at = 0; at < cpu.count_; ++at) {
+    const uint32_t least = load(cpu.cpus_[best]);
+    if (allowed.contains(at) && load(cpu.cpus_[at]) + (best == usual ? kBusy / 2 : 1) <= least) {
+      best = at;
+    }
+  }
+  return best;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
