@@ -85,31 +85,36 @@ CpuNumber Scheduler<M, P, kOptions>::place_for(Cpu& cpu, Task& task, Enter why) 
 template <hal::Machine M, Policy P, Options kOptions>
 CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter why,
                                              const CpuSet& allowed, CpuNumber usual) {
+  CpuNumber best = usual;
   // A new task is not in the policy's hands yet, and one on its way not in this one's.
   if constexpr (kRanks && !Detaches<P>) {
     if (why != Enter::created) {
-      const auto rank = [&](CpuNumber at) {
-        return cpu.cpus_[at].rank_.load(std::memory_order_relaxed);
-      };
       const Claim claim = cpu.policy_.claim(task);
-      if (P::precedes(claim, rank(usual))) return usual;
-      CpuNumber least = usual;
+      Claim least = cpu.cpus_[usual].rank_.load(std::memory_order_relaxed);
+      if (P::precedes(claim, least)) return usual;
       for (CpuNumber at = 0; at < cpu.count_; ++at) {
-        if (allowed.contains(at) && P::precedes(rank(least), rank(at))) least = at;
+        if (!allowed.contains(at)) continue;
+        const Claim rank = cpu.cpus_[at].rank_.load(std::memory_order_relaxed);
+        if (!P::precedes(least, rank)) continue;
+        best = at;
+        least = rank;
       }
-      if (P::precedes(claim, rank(least))) {
+      if (P::precedes(claim, least)) {
         // Until it says so itself: nobody else is sent there for the same reason.
-        cpu.cpus_[least].rank_.store(claim, std::memory_order_relaxed);
-        return least;
+        cpu.cpus_[best].rank_.store(claim, std::memory_order_relaxed);
+        return best;
       }
+      best = usual;
     }
   }
-  CpuNumber best = usual;
+  // What there may be to do elsewhere.
+  int most = static_cast<int>(load(cpu.cpus_[usual])) - static_cast<int>(kBusy / 2);
   for (CpuNumber at = 0; at < cpu.count_; ++at) {
-    const uint32_t least = load(cpu.cpus_[best]);
-    if (allowed.contains(at) && load(cpu.cpus_[at]) + (best == usual ? kBusy / 2 : 1) <= least) {
-      best = at;
-    }
+    if (!allowed.contains(at)) continue;
+    const int there = static_cast<int>(load(cpu.cpus_[at]));
+    if (there > most) continue;
+    best = at;
+    most = there - 1;
   }
   return best;
 }
