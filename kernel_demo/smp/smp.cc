@@ -291,9 +291,12 @@ bool mail() {
 constexpr uint64_t kChildren = 100;  // of each CPU on each CPU
 using Births = std::array<std::atomic<uint64_t>, kCpus>;
 constinit std::array<Births, kCpus> births{};  // by whom, and where
+// Children may take every stack there is, so the first waits for the last parent.
+constinit std::atomic<bool> all_parents_there = false;
 
 void have_children(void* argument) {
   Births& mine = *static_cast<Births*>(argument);
+  while (!all_parents_there.load(std::memory_order_acquire)) S::yield();
   for (uint64_t i = 0; i < kChildren * cpus().size();) {
     const CpuNumber to = cpus()[i % cpus().size()];
     const auto child = Kernel::try_spawn_on(
@@ -313,6 +316,7 @@ void have_children(void* argument) {
 
 bool tasks_everywhere() {
   for (const CpuNumber cpu : cpus()) spawn_on(cpu, "parent", have_children, &births[cpu]);
+  all_parents_there.store(true, std::memory_order_release);
   spawned += kChildren * cpus().size() * cpus().size();
   wait_for_all();
 
