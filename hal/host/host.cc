@@ -355,11 +355,14 @@ void Machine::arm(Instant when) {
 void Machine::relax() {
   if constexpr (kAtCalls) look();
   Thread& thread = *this_thread();
-  // Whoever is waited for may not be running at all.
-  if (thread.machine->is_crowded || ++thread.relaxed % 64 == 0) {
+  if (++thread.relaxed % 64 != 0) {
+    asm volatile("pause");
+  } else if (!thread.machine->is_crowded) {
     sched_yield();
   } else {
-    asm volatile("pause");
+    // Whoever is waited for is probably not running at all.
+    constexpr timespec kShort = {.tv_sec = 0, .tv_nsec = 1'000};
+    nanosleep(&kShort, nullptr);
   }
 }
 

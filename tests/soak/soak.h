@@ -8,8 +8,9 @@
 //
 // One director a CPU gives birth to tasks, into whatever place is free, until there have been
 // `Plan::lives`, and meddles with those that live; so do these, with each other, while they do what
-// tasks do. Bounded by counts: nothing depends on how fast a CPU is, or on whether it runs at all.
-// Which of it happens at the same time is left to the machine.
+// tasks do. Bounded by counts; and whoever goes on until somebody else has got somewhere leaves
+// ever longer pauses (`Pace`), so nothing depends on how fast a CPU is. Which of it happens at the
+// same time is left to the machine.
 
 #ifndef BATON_TESTS_SOAK_SOAK_H_
 #define BATON_TESTS_SOAK_SOAK_H_
@@ -97,9 +98,9 @@ class Soak {
       born += *value;
     }
     // Some wait for a wake, and nobody else is left to give it.
-    while (finished_.load(std::memory_order_acquire) < born) {
+    for (Pace pace(100); finished_.load(std::memory_order_acquire) < born;) {
       for (Place& place : places_) S::wake(place);
-      S::sleep_for(us(100));
+      S::sleep_for(pace.next(*this));
     }
     is_over_.store(true, std::memory_order_relaxed);
     counts_.born = born;
@@ -118,11 +119,31 @@ class Soak {
     alignas(16) std::byte stack[kStackBytes] = {};
   };
 
+  // For how long to let others alone: longer and longer while no task comes to its end.
+  // Whoever is faster than they are would be all that they are busy with.
+  class Pace {
+   public:
+    constexpr explicit Pace(uint64_t first) : first_(first) {}
+
+    hal::Duration next(const Soak& soak) {
+      const uint64_t finished = soak.finished_.load(std::memory_order_relaxed);
+      pause_ = finished == seen_ ? pause_ + first_ : first_;
+      seen_ = finished;
+      return us(pause_);
+    }
+
+   private:
+    const uint64_t first_;
+    uint64_t pause_ = first_;
+    uint64_t seen_ = 0;
+  };
+
   // In each CPU's interrupts somebody is waked, too.
   struct Ticker : sched::Timer {
     constexpr Ticker() : Timer(&tick) {}
     Soak* soak = nullptr;
     Random random{0};
+    Pace pace{200};
   };
 
   static hal::Duration us(uint64_t count) {
@@ -160,9 +181,9 @@ class Soak {
     tick(ticker);
     uint64_t born = 0;
     while (soak.left_.fetch_sub(1, std::memory_order_relaxed) > 0) {
-      while (!soak.give_birth(random)) {
+      for (Pace pace(10); !soak.give_birth(random);) {
         soak.meddle(random);
-        S::sleep_for(us(1 + random.below(50)));
+        S::sleep_for(pace.next(soak));
       }
       ++born;
       soak.meddle(random);
@@ -234,9 +255,9 @@ class Soak {
   void unplug(Random& random) {
     const auto cpu = static_cast<CpuNumber>(random.below(plan_.cpus));
     if (!S::take_offline(cpu)) return;
-    while (!S::is_offline(cpu)) {
+    for (Pace pace(50); !S::is_offline(cpu);) {
       disturb(random);
-      S::sleep_for(us(50));
+      S::sleep_for(pace.next(*this));
     }
     S::bring_online(cpu);
     ++counts_.offline;
@@ -248,7 +269,7 @@ class Soak {
     count(soak.ticks_);
     S::wake(soak.any(ticker.random));
     if (!soak.is_over_.load(std::memory_order_relaxed)) {
-      S::arm(ticker, S::now() + us(200 + ticker.random.below(200)));
+      S::arm(ticker, S::now() + ticker.pace.next(soak));
     }
   }
 
