@@ -71,6 +71,8 @@ class Soak {
   static constexpr CpuNumber kCpus = 8;
   static constexpr size_t kPlaces = 40;
 
+  typename S::Cpu& cpu(CpuNumber number) { return cpus_[number]; }
+
   /// Masked, on each CPU below `plan.cpus`.
   void begin(CpuNumber cpu, const Plan& plan) {
     S::start(std::span(cpus_).first(plan.cpus), cpu, &sink);
