@@ -355,14 +355,15 @@ void Machine::arm(Instant when) {
 void Machine::relax() {
   if constexpr (kAtCalls) look();
   Thread& thread = *this_thread();
-  if (++thread.relaxed % 64 != 0) {
-    asm volatile("pause");
-  } else if (!thread.machine->is_crowded) {
-    sched_yield();
-  } else {
+  ++thread.relaxed;
+  if (thread.machine->is_crowded && thread.relaxed % 64 == 0) {
     // Whoever is waited for is probably not running at all.
     constexpr timespec kShort = {.tv_sec = 0, .tv_nsec = 1'000};
     nanosleep(&kShort, nullptr);
+  } else if (thread.relaxed % 4096 == 0) {
+    sched_yield();  // others on this computer may have taken his processor
+  } else {
+    asm volatile("pause");
   }
 }
 
