@@ -24,7 +24,11 @@
 #include "hal/hal.h"
 #include "sched/policy/random.h"
 #include "sched/scheduler.h"
+#include "sched/sync/condition_variable.h"
+#include "sched/sync/event_flags.h"
+#include "sched/sync/message_queue.h"
 #include "sched/sync/mutex.h"
+#include "sched/sync/rw_lock.h"
 #include "sched/sync/semaphore.h"
 
 namespace soak {
@@ -93,6 +97,7 @@ class Soak {
         return "a director is not accepted";
       }
     }
+    is_complete_.store(true, std::memory_order_relaxed);
     uint64_t born = 0;
     for (CpuNumber cpu = 0; cpu < plan.cpus; ++cpu) {
       const auto value = S::join(directors_[cpu]);
@@ -255,6 +260,7 @@ class Soak {
   }
 
   void unplug(Random& random) {
+    if (!is_complete_.load(std::memory_order_relaxed)) return;
     const auto cpu = static_cast<CpuNumber>(random.below(plan_.cpus));
     if (!S::take_offline(cpu)) return;
     for (Pace pace(50); !S::is_offline(cpu);) {
@@ -288,7 +294,7 @@ class Soak {
   }
 
   void step(Place& self, Random& random) {
-    switch (random.below(10)) {
+    switch (random.below(15)) {
       case 0: S::yield(); break;
       case 1: S::park(); break;
       case 2: S::park_until(S::now() + us(random.below(100))); break;
@@ -316,6 +322,50 @@ class Soak {
       case 8:
         S::set_affinity(self, some_cpus(random));
         S::retune(self, attributes_(random));
+        break;
+      case 9: {
+        const uint64_t message = random.next();
+        if (messages_.send_for(message, us(random.below(100))) == sched::Waited::done) {
+          sent_.fetch_add(message, std::memory_order_relaxed);
+        }
+        break;
+      }
+      case 10: {
+        uint64_t message = 0;
+        if (messages_.receive_for(message, us(random.below(100))) == sched::Waited::done) {
+          received_.fetch_add(message, std::memory_order_relaxed);
+        }
+        break;
+      }
+      case 11:
+        if (random.below(3) == 0) {
+          shared_.lock();
+          const uint64_t both = random.next();
+          first_.store(both, std::memory_order_relaxed);
+          second_.store(both, std::memory_order_relaxed);
+          shared_.unlock();
+        } else {
+          shared_.lock_shared();
+          const uint64_t first = first_.load(std::memory_order_relaxed);
+          if (second_.load(std::memory_order_relaxed) != first) count(strange_);
+          shared_.unlock_shared();
+        }
+        break;
+      case 12:
+        flags_.set(1u << random.below(8));
+        flags_.wait_for(1u << random.below(8), sched::FlagMatch::any, sched::FlagUse::clear,
+                        us(random.below(100)));
+        break;
+      case 13:
+        mutex_.lock();
+        ++locked_;
+        if (random.below(2) == 0) {
+          changed_.notify_all();
+        } else {
+          changed_.wait_for(mutex_, us(random.below(100)));
+        }
+        mutex_.unlock();
+        count(locks_);
         break;
       default: {
         const auto end = S::join(S::life(any(random)), S::now() + us(random.below(100)));
@@ -352,8 +402,10 @@ class Soak {
     if (counts_.ended + counts_.never_ran != counts_.born)
       return "somebody neither ran nor did not";
     if (refused_ != 0) return "a spawn was refused";
-    if (strange_ != 0) return "a join told what nobody had said";
+    if (strange_ != 0) return "somebody saw what nobody had said";
     if (locked_ != locks_) return "two had the mutex at a time";
+    for (uint64_t message; messages_.try_receive(message);) received_ += message;
+    if (sent_ != received_) return "a message was lost, or came twice";
     if (permits_.permits() != kPermits) return "a permit was lost, or found";
     if (S::online().size() != plan_.cpus) return "a CPU is not back";
     for (const Place& place : places_) {
@@ -370,12 +422,21 @@ class Soak {
   Attributes (*attributes_)(Random&) = nullptr;
   Counts counts_;
   std::atomic<int64_t> left_{0};
+  std::atomic<bool> is_complete_{false};  // every CPU has its director
   std::atomic<bool> is_over_{false};
   std::atomic<uint64_t> finished_{0}, ended_{0}, never_ran_{0}, refused_{0}, strange_{0}, locks_{0},
       ticks_{0};
   uint64_t locked_ = 0;  // not atomic: under the mutex
   sched::Mutex<S> mutex_;
+  sched::ConditionVariable<S> changed_;
   sched::Semaphore<S> permits_{kPermits, kPermits};
+  sched::MessageQueue<S, uint64_t, 4> messages_;
+  std::atomic<uint64_t> sent_{0}, received_{0};  // sums
+  sched::RwLock<S> shared_;
+  // Under `shared_`, always the same. Its order is made by fences, which ThreadSanitizer does not
+  // know: so they are atomic.
+  std::atomic<uint64_t> first_{0}, second_{0};
+  sched::EventFlags<S> flags_;
   std::array<typename S::Cpu, kCpus> cpus_{};
   std::array<Balancer<S>, kCpus> balancers_{};
   std::array<Ticker, kCpus> tickers_{};
