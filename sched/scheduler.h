@@ -866,6 +866,8 @@ class Scheduler : private Mechanism {
                                                              Requests requests);
   static CpuNumber place_for(Cpu& cpu, Task& task, Enter why);
   static CpuNumber nearest(const Cpu& cpu, CpuNumber from, const CpuSet& idle);
+  static CpuNumber soonest(Cpu& cpu, const Task& task, Enter why, const CpuSet& allowed,
+                           CpuNumber usual);
   static bool is_idle(const Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);

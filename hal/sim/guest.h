@@ -11,21 +11,27 @@
 
 namespace hal::sim::guest {
 
-/// How many atomic operations that code has done so far which read and write at once, or store in
-/// one order for all: those that a processor pays for (x86_64 locks its bus or cache line).
-inline uint64_t locked_operations = 0;
+/// How many atomic operations that code has done so far, in this host thread, which read and write
+/// at once, or store in one order for all: those for which x86_64 locks a cache line.
+inline constinit thread_local uint64_t locked_operations = 0;
 
 /// Whether a guest of a world with an explorer runs, and not the simulation itself.
 bool is_explored();
 
+/// Where an operation stands in the code, and where the function was called that it is in.
+struct Place {
+  uintptr_t at;
+  uintptr_t called_at;
+};
+
 /// An atomic operation is about to be done: other CPUs may come in between here.
 void before_atomic(Explorer::What what, const volatile void* object, bool writes,
-                   std::memory_order order, uintptr_t place);
+                   std::memory_order order, Place place);
 
 /// It was done, and `changed` says whether the object has another value now. `wrote`: a compare-
 /// exchange may have only read.
 void after_atomic(const volatile void* object, size_t size, bool read, bool wrote, bool changed,
-                  std::memory_order order, uintptr_t place);
+                  std::memory_order order, Place place);
 
 void fence(std::memory_order order, uintptr_t place);
 

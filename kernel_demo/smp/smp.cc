@@ -154,7 +154,9 @@ bool a_task_moves() {
 
 bool a_cpu_leaves() {
   const CpuNumber leaver = cpus().back();
-  const uint64_t before = arrivals_of_all();
+  // Counted there, and not where they arrive, which is later.
+  const auto departures = [=] { return S::usage(Kernel::cpu(leaver)).departures; };
+  const uint64_t before = departures();
   const auto wait_until = [](size_t column) {
     while (lanes.columns() < column) S::yield();
   };
@@ -168,7 +170,7 @@ bool a_cpu_leaves() {
   while (obeys && !S::is_offline(leaver)) S::yield();
   lanes.leave(leaver);
   obeys &= !Kernel::try_spawn_on(leaver, "nobody", mark_until_full, nullptr, turns(1)).has_value();
-  const uint64_t fled = arrivals_of_all() - before;
+  const uint64_t fled = departures() - before;
   wait_until(35);
   obeys &= S::bring_online(leaver);
   while (obeys && S::is_offline(leaver)) S::yield();

@@ -6,6 +6,9 @@ changes nothing is an error. In the order of docs of the protocol: word, mailbox
 
 _MAILBOX = "sched:mailbox.h"
 _SCHEDULER = "sched:scheduler_impl.h"
+_AFFINITY = "sched:affinity_impl.h"
+_PLACEMENT = "sched:placement_impl.h"
+_HOTPLUG = "sched:hotplug_impl.h"
 _WAIT = "sched:wait.h"
 _TICKET_LOCK = "sched/policy:ticket_lock.h"
 _SLOT = "sched:attribute_slot.h"
@@ -45,6 +48,11 @@ MUTANTS = [
     ("retire_ignores_requests", _SCHEDULER, r"s/return task\.is_private_to\(cpu\.privately_mine_\) && task\.change/return task.change/", ["wakes"]),
     ("retire_checks_then_takes", _SCHEDULER, r"s/(task\.is_private_to\(cpu\.privately_mine_\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
     ("a_late_end_is_not_retired", _SCHEDULER, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
+    # From CPU to CPU.
+    ("a_move_forgets_what_is_asked", _AFFINITY, r"s/!task\.is_private_to\(cpu\.privately_mine_\) \|\|\s+!task\.change\(mine, mine/!task.change(mine, mine/", ["moves"]),
+    ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
+    ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
+    ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
     ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
