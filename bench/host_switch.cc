@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "benchmark/benchmark.h"
-#include "hal/sim/stack_switch.h"
+#include "hal/stack/stack_switch.h"
 
 namespace {
 
@@ -33,12 +33,12 @@ void* here = nullptr;
 void* there = nullptr;
 
 void answer() {
-  for (;;) hal::sim::switch_stack(&there, here);
+  for (;;) hal::stack::switch_stack(&there, here);
 }
 
 void baton(benchmark::State& state) {
-  there = hal::sim::prepare_stack(other_stack, &answer);
-  for (auto _ : state) hal::sim::switch_stack(&here, there);
+  there = hal::stack::prepare_stack(other_stack, &answer);
+  for (auto _ : state) hal::stack::switch_stack(&here, there);
 }
 
 namespace fcontext = boost::context::detail;

@@ -3,7 +3,8 @@
 // A machine is a type with static functions; it is never instantiated. `hal::Machine` is the
 // twelve that every machine has, `hal::SpaceMachine` the two more of one whose tasks live in
 // address spaces of their own or use the FPU. Machines here: `hal/x86_64`, `hal/aarch64`,
-// `hal/riscv64` (bare metal) and `hal/sim` (virtual CPUs and virtual time in a host process).
+// `hal/riscv64` (bare metal), `hal/sim` (virtual CPUs and virtual time in a host process) and
+// `hal/host` (threads of a process as CPUs).
 // `docs/porting.md` walks through a new one; `static_assert(hal::Machine<MyMachine>)` at the end
 // of its header names whatever is missing or mistyped.
 //

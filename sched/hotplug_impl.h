@@ -124,6 +124,7 @@ void Scheduler<M, P, kOptions>::carry(Cpu& cpu, Timer& timer) {
     return leave(cpu, task, place_for(cpu, task, Enter::moved));
   }
   cancel_masked(cpu, timer);
+  if (&timer == cpu.balancer_) return;  // looks for this CPU alone, and again when it is back
   cpu.orphan_ = &timer;
   // No life of the idle task's: nobody else can ask anything of it.
   const Ownership free = cpu.idle_.ownership();

@@ -681,7 +681,7 @@ void Scheduler<M, P, kOptions>::kill_private(Cpu& cpu, Task& task, bool may_swit
     if (!is_deaf(task)) end_wait(cpu, task, Woken::by_kill);
     return;
   }
-  if (task.unborn_ == internal::TaskBits::Unborn::no || &task == cpu.current_) return;
+  if (!task.never_ran() || &task == cpu.current_) return;
   const Instant now = M::now();
   charge(cpu, now);
   leave_for_good(cpu, task, now);
@@ -939,7 +939,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
     if (kMany && task.has_moved()) {
       moves(cpu).arrive(cpu, task);
     } else if (!admit(cpu, task, *reinterpret_cast<const Attributes*>(task.arrival_attributes()))) {
-      task.unborn_ = internal::TaskBits::Unborn::refused;
+      task.set_unborn(internal::TaskBits::Unborn::refused);
       task.state_.store(State::finished, std::memory_order_relaxed);
       if (retire(cpu, task)) bury(cpu, task);
       return;
@@ -1058,8 +1058,9 @@ void Scheduler<M, P, kOptions>::give_to_sink(Cpu& cpu, Task& task) {
   graph.acquire();
   internal::Joiner* const joiners = task.joiners_;
   if (joiners != nullptr) [[unlikely]] {
+    const internal::Joiner::Give give = joiners->give;  // who gives up meanwhile takes it along
     graph.release();
-    return joiners->give(&cpu, task);
+    return give(&cpu, task);
   }
   task.joiners_ = internal::Joiner::closed();
   graph.release();
@@ -1132,7 +1133,7 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
     // Dead, its list is open until it is on its way to the sink. Then the next life may begin,
     // which has a list of its own: the look counts only if it was not so far meanwhile.
     const bool is_open = is_over && seen.owner() == kDead &&
-                         task.joiners_ != internal::Joiner::closed() &&
+                         task.seen_joiners() != internal::Joiner::closed() &&
                          task.ownership(std::memory_order_acquire) == seen;
     if (!is_alive && !is_open) {
       const uint64_t value = task.bonds_word();
@@ -1235,7 +1236,7 @@ auto Scheduler<M, P, kOptions>::launch(CpuNumber to, Task& task, const Attribute
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::begin(void* task) {
   Task& self = *static_cast<Task*>(task);
-  self.unborn_ = internal::TaskBits::Unborn::no;
+  self.set_unborn(internal::TaskBits::Unborn::no);
   // A copy: the task may use all of its stack.
   const typename Task::Start start = *self.start();
   start.entry(start.argument);

@@ -142,12 +142,14 @@ class TaskBits {
 
   std::atomic<Mark> mark_{Mark::none};
   bool permit_ = false;  // a wake that came before the park
-  Unborn unborn_ = Unborn::no;
+  std::atomic<Unborn> unborn_{Unborn::no};
   uint8_t traits_ = 0;                     // a set
   static constexpr uint8_t kInherits = 1;  // something, from those that wait for it
   static constexpr uint8_t kBound = 2;     // to the CPUs of its affinity
   static constexpr uint8_t kTimed = 4;     // it waits with a timer, which goes where it goes
 
+  Unborn unborn() const { return unborn_.load(std::memory_order_relaxed); }
+  void set_unborn(Unborn unborn) { unborn_.store(unborn, std::memory_order_relaxed); }
   bool has(uint8_t trait) const { return (traits_ & trait) != 0; }
   void set(uint8_t trait, bool on) {
     traits_ = static_cast<uint8_t>(on ? traits_ | trait : traits_ & ~trait);
@@ -199,10 +201,10 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   /// Whether its entry has not been called since it was spawned: it was killed before, or
   /// `refused`, if the sink has it. What the entry would have done with the argument has not been
   /// done.
-  bool never_ran() const { return unborn_ != Unborn::no; }
+  bool never_ran() const { return unborn() != Unborn::no; }
 
   /// Whether its policy refused it on arrival at another CPU.
-  bool refused() const { return unborn_ == Unborn::refused; }
+  bool refused() const { return unborn() == Unborn::refused; }
 
   /// How long it waited each time it was ready. Only where the scheduler's options ask for it.
   const LatencyHistogram& latency() const
@@ -218,8 +220,8 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   friend class sync_internal::Owned;
 
   // Whatever an entity's members are called.
-  using TaskBits::has, TaskBits::mark_, TaskBits::permit_, TaskBits::set, TaskBits::state_,
-      TaskBits::traits_, TaskBits::unborn_;
+  using TaskBits::has, TaskBits::mark_, TaskBits::permit_, TaskBits::set, TaskBits::set_unborn,
+      TaskBits::state_, TaskBits::traits_, TaskBits::unborn;
   using TaskBits::kBound, TaskBits::kInherits, TaskBits::kTimed;
 
   // For the machine's switch.
@@ -249,13 +251,13 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   void begin_life(const uintptr_t* canary) {
     mark_.store(internal::TaskBits::Mark::none, std::memory_order_relaxed);
     permit_ = false;
-    unborn_ = Unborn::yes;
+    set_unborn(Unborn::yes);
     traits_ = 0;
     woken_ = Woken::by_wake;
     suspensions_.store(0, std::memory_order_relaxed);
     canary_ = canary;
     set_bonds(uintptr_t{0});
-    joiners_ = nullptr;
+    std::atomic_ref(joiners_).store(nullptr, std::memory_order_relaxed);
     run_.reset();
     runnable_.reset();
     for (Counter* counter : {&yields_, &parks_, &timeouts_, &preemptions_}) counter->reset();
@@ -298,6 +300,10 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   bool waits_for_owner() const { return (bonds_word() & kWaitsForOwner) != 0; }
   internal::Wait& wait() const {
     return *reinterpret_cast<internal::Wait*>(bonds_word() & ~kMarks);
+  }
+  // For who may come too late: the word that is read after it is of that life, or of a later one.
+  internal::Joiner* seen_joiners() {
+    return std::atomic_ref(joiners_).load(std::memory_order_acquire);
   }
   Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_word()); }
 

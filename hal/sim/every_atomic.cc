@@ -35,6 +35,9 @@ inline T atomically(Explorer::What what, volatile T* object, bool reads, bool ma
                     guest::Place place, Change change) {
   // One host thread runs all CPUs: between the two calls nobody else can do anything. Outside of a
   // world there may be other threads, so the operation is atomic anyway.
+  if (may_write && (reads || order_of(order) == std::memory_order_seq_cst)) {
+    ++guest::locked_operations;
+  }
   const bool explored = guest::is_explored();
   if (explored) guest::before_atomic(what, object, may_write, order_of(order), place);
   T old = __atomic_load_n(object, __ATOMIC_SEQ_CST);
@@ -74,6 +77,7 @@ namespace {
 
 template <typename T>
 T compare(volatile T* object, T expected, T desired, int order, int fail, guest::Place place) {
+  ++guest::locked_operations;
   const bool explored = guest::is_explored();
   if (explored) {
     guest::before_atomic(Explorer::What::compare, object, true, order_of(order), place);

@@ -11,6 +11,10 @@
 
 namespace hal::sim::guest {
 
+/// How many atomic operations that code has done so far, in this host thread, which read and write
+/// at once, or store in one order for all: those for which x86_64 locks a cache line.
+inline constinit thread_local uint64_t locked_operations = 0;
+
 /// Whether a guest of a world with an explorer runs, and not the simulation itself.
 bool is_explored();
 

@@ -33,12 +33,14 @@
 #include "hal/sim/place.h"
 #include "hal/sim/races.h"
 #include "hal/sim/sanitizer.h"
-#include "hal/sim/stack_switch.h"
+#include "hal/stack/stack_switch.h"
 
 namespace hal::sim {
 namespace {
 
 using Context = Machine::Context;
+using hal::stack::prepare_stack;
+using hal::stack::switch_stack;
 
 // The world that runs in this host thread: what the per-CPU register is to a real machine.
 thread_local World* running_world = nullptr;
@@ -219,7 +221,7 @@ struct World::Impl {
 
   // From the running stack to that of `load`; `save` gets what it takes to come back. Who runs, in
   // the simulation's books, must already be `load`.
-  BATON_SIM_UNCHECKED void change_stack(Context& save, const Context& load, bool ordered) {
+  BATON_UNCHECKED void change_stack(Context& save, const Context& load, bool ordered) {
     void* const load_pointer = load.stack_pointer;
     const Fiber& next = fiber(load);
     sanitizer::show();
@@ -230,7 +232,7 @@ struct World::Impl {
     sanitizer::hide();
   }
 
-  BATON_SIM_UNCHECKED void arrived() {
+  BATON_UNCHECKED void arrived() {
     Fiber& running = fiber(current != nullptr ? current->running : hub);
     const std::span<std::byte> left = sanitizer::arrive(running.fake_stack);
     running.fake_stack = nullptr;
@@ -238,7 +240,7 @@ struct World::Impl {
     from_hub = false;
   }
 
-  BATON_SIM_UNCHECKED static Fiber& fiber(const Context& context) {
+  BATON_UNCHECKED static Fiber& fiber(const Context& context) {
     return *static_cast<Fiber*>(context.fiber);
   }
 
@@ -282,7 +284,7 @@ struct World::Impl {
   }
 
   // Where every new stack begins.
-  BATON_SIM_UNCHECKED static void start_stack() {
+  BATON_UNCHECKED static void start_stack() {
     here("start").arrived();
     run_stack();
   }

@@ -45,6 +45,7 @@
 
 #include "hal/hal.h"
 #include "hal/interrupt.h"
+#include "hal/stack/stack.h"
 #include "hal/time.h"
 
 namespace hal::sim {
@@ -301,21 +302,7 @@ struct Machine {
 
 static_assert(SpaceMachine<Machine>);
 
-/// Memory for a task's stack with a page below it that no access survives. Host code in a test
-/// (a failing EXPECT, iostreams) wants some 100 KiB, of which only what is touched is used.
-class Stack {
- public:
-  explicit Stack(size_t bytes = 256 * 1024);
-  ~Stack();
-  Stack(Stack&& other) noexcept;
-  Stack& operator=(Stack&& other) noexcept;
-
-  std::span<std::byte> bytes() const { return bytes_; }
-  operator std::span<std::byte>() const { return bytes_; }  // NOLINT: a stack is its bytes
-
- private:
-  std::span<std::byte> bytes_;
-};
+using stack::Stack;
 
 }  // namespace hal::sim
 

@@ -36,9 +36,24 @@ expect_names() {
 expect_as_watched() {
   local counted watched
   counted="$(awk -v name="$1" '$1 == name { print $2 }' "${first}")"
-  watched="$("${listing}" "${nm}" "${objdump}" "--arch=${machine}" "$1" |
-    awk '/^[0-9]+ instructions$/ { print $1 }')"
+  "${listing}" "${nm}" "${objdump}" "--arch=${machine}" "$1" > "${TEST_TMPDIR}/$1.listing"
+  watched="$(awk '/^[0-9]+ instructions$/ { print $1 }' "${TEST_TMPDIR}/$1.listing")"
   ((watched == counted + $2)) || fail "$1: ${counted} counted and $2, ${watched} watched"
+}
+
+# expect_locked NAME yes|no: whether it executes an instruction that reads and writes memory at once, for all CPUs.
+# After expect_as_watched.
+expect_locked() {
+  local locked found=no
+  case "${machine}" in
+    aarch64) locked='lda?xr|stl?xr|cas|swp|ldadd|ldset|ldclr' ;;
+    riscv64) locked='lr\.|sc\.|amo' ;;
+    x86_64) locked='lock|xchg' ;;
+  esac
+  if grep -E "^ *[0-9]+  [0-9a-f]+  (${locked})" "${TEST_TMPDIR}/$1.listing"; then
+    found=yes
+  fi
+  [[ "${found}" == "$2" ]] || fail "$1: locked instructions: ${found}"
 }
 
 # No number is above the one that the README shows.

@@ -1,6 +1,6 @@
 // The bare switch between two host stacks: where it begins, what it keeps, what it leaves alone.
 
-#include "hal/sim/stack_switch.h"
+#include "hal/stack/stack_switch.h"
 
 #include <cfenv>
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 #include "gtest/gtest.h"
 
-namespace hal::sim {
+namespace hal::stack {
 namespace {
 
 alignas(16) std::byte stack[64 * 1024];
@@ -76,4 +76,4 @@ TEST(StackSwitch, LeavesTheFloatingPointModesAlone) {
 }
 
 }  // namespace
-}  // namespace hal::sim
+}  // namespace hal::stack

@@ -171,6 +171,37 @@ TEST(Online, TakesTasksAgain) {
   });
 }
 
+// Its timer is nobody's while its CPU is gone: another CPU would touch it when that is back.
+TEST(Offline, StopsLookingForWorkToGiveAway) {
+  for_each_seed([](uint64_t seed) {
+    K kernel(world_of(seed, 2));
+    S::Balancer balancer;
+    auto& looked = kernel.make("looked", [&] {
+      S::balance(balancer, ticks(50'000));
+      EXPECT_TRUE(balancer.armed());
+    });
+    auto& controller = kernel.make("controller", [&] {
+      EXPECT_TRUE(S::join(looked).has_value());
+      for (int round = 0; round < 3; ++round) {
+        EXPECT_TRUE(S::take_offline(1));
+        wait_until_offline(1);
+        EXPECT_FALSE(balancer.armed());
+        EXPECT_TRUE(S::bring_online(1));
+        while (S::is_offline(1)) S::sleep_for(ticks(10));
+        auto& task = kernel.make("task", [&] { EXPECT_TRUE(balancer.armed()); });
+        kernel.spawn_on(1, task);
+        EXPECT_TRUE(S::join(task).has_value());
+      }
+    });
+    kernel.boot([&] {
+      kernel.spawn_on(1, looked);
+      kernel.spawn(controller);
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+  });
+}
+
 // What a policy gave out on a CPU that goes comes back to it, and is taken where the task goes.
 TEST(Offline, GivesBackWhatThePolicyGaveOut) {
   using K = Kernel<Edf>;

@@ -4,10 +4,10 @@
 #include <cstring>
 
 #include "hal/aarch64/switch.h"
-#include "hal/sim/sanitizer.h"
-#include "hal/sim/stack_switch.h"
+#include "hal/stack/sanitizer.h"
+#include "hal/stack/stack_switch.h"
 
-namespace hal::sim {
+namespace hal::stack {
 namespace {
 
 // The frame of hal/aarch64/switch.h, lowest address first.
@@ -31,10 +31,10 @@ void* prepare_stack(std::span<std::byte> stack, void (*start)()) {
 // The kernel's switch leaves floating point alone, but on a host the low halves of v8 to v15 are
 // preserved across a call too (AAPCS64, 6.1.2). Naming them before and after the call makes the
 // compiler save them on this stack and restore them from it.
-BATON_SIM_UNCHECKED void switch_stack(void** save, void* load) {
+BATON_UNCHECKED void switch_stack(void** save, void* load) {
   asm volatile("" : : : "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15");
   hal::aarch64::switch_stacks<0>(save, &load);
   asm volatile("" : : : "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15");
 }
 
-}  // namespace hal::sim
+}  // namespace hal::stack

@@ -1,5 +1,7 @@
 // A stack with a guard page, from the host's memory map.
 
+#include "hal/stack/stack.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,10 +12,9 @@
 #include <span>
 #include <utility>
 
-#include "hal/sim/sanitizer.h"
-#include "hal/sim/sim.h"
+#include "hal/stack/sanitizer.h"
 
-namespace hal::sim {
+namespace hal::stack {
 namespace {
 
 size_t page() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
@@ -68,12 +69,12 @@ Stack::Stack(size_t bytes) {
   void* const memory =
       mmap(nullptr, page() + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    std::perror("hal::sim::Stack: mmap");
+    std::perror("hal::stack::Stack: mmap");
     std::abort();
   }
   std::byte* const low = static_cast<std::byte*>(memory) + page();
   if (mprotect(low, size, PROT_READ | PROT_WRITE) != 0) {
-    std::perror("hal::sim::Stack: mprotect");
+    std::perror("hal::stack::Stack: mprotect");
     std::abort();
   }
   bytes_ = {low, size};
@@ -94,4 +95,4 @@ Stack& Stack::operator=(Stack&& other) noexcept {
   return *this;
 }
 
-}  // namespace hal::sim
+}  // namespace hal::stack

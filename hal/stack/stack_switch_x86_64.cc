@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <cstring>
 
-#include "hal/sim/sanitizer.h"
-#include "hal/sim/stack_switch.h"
+#include "hal/stack/sanitizer.h"
+#include "hal/stack/stack_switch.h"
 
 extern "C" void baton_x86_64_switch(void** save_sp, void* load_sp);
 
-namespace hal::sim {
+namespace hal::stack {
 namespace {
 
 // The frame of hal/x86_64/switch.S, lowest address first.
@@ -31,6 +31,6 @@ void* prepare_stack(std::span<std::byte> stack, void (*start)()) {
   return base;
 }
 
-BATON_SIM_UNCHECKED void switch_stack(void** save, void* load) { baton_x86_64_switch(save, load); }
+BATON_UNCHECKED void switch_stack(void** save, void* load) { baton_x86_64_switch(save, load); }
 
-}  // namespace hal::sim
+}  // namespace hal::stack
