@@ -81,7 +81,7 @@ struct Answer {
     task,          ///< run this one: `claim` it first
     should_yield,  ///< another space's comes first: let that space run
     no_wake_task,  ///< all tasks sleep
-    finished,      ///< there are no tasks
+    finished,      ///< the partition has no tasks
   };
   Kind kind = Kind::finished;
   uint32_t space = 0;   ///< of the task, or to yield to
@@ -109,6 +109,8 @@ class Scheduler {
   template <typename ShouldSwitch>
   Result peek(ShouldSwitch should_switch, Answer& answer) {
     return with_lock([&](auto& pool) {
+      answer = {};
+      if (pool.size() == 0) return true;
       const uint16_t self = board_.self.load(std::memory_order_relaxed);
       const auto* const slot =
           pool.first([&](const auto& s) { return s.space == self || should_switch(s.space); });
@@ -120,7 +122,7 @@ class Scheduler {
                   .task = slot->task,
                   .handle = pool.handle_of(*slot).word()};
       } else {
-        answer = {.kind = pool.size() == 0 ? Answer::Kind::finished : Answer::Kind::no_wake_task};
+        answer.kind = Answer::Kind::no_wake_task;
       }
       if (board_.first.load(std::memory_order_relaxed) <= best) return true;
       for (uint16_t space = 0; space < kSpaces; ++space) {
