@@ -156,6 +156,24 @@ class Ring {
     return Links::intact;
   }
 
+  /// Takes the front out and adds `entity`, which is in no ring, behind all others: it takes the
+  /// front's place, and the next one becomes the front. The ring must not be empty.
+  Links exchange_front(Entity& entity) {
+    Link& link = entity;
+    Link& first = *front_;
+    Link& next = *first.next;
+    Link& last = *first.prev;
+    if (next.prev != &first || last.next != &first) [[unlikely]]
+      return Links::corrupt;
+    first.next = nullptr;
+    link.next = &next == &first ? &link : &next;
+    link.prev = &next == &first ? &link : &last;
+    next.prev = &link;
+    last.next = &link;
+    front_ = link.next;
+    return Links::intact;
+  }
+
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
   Links rotate(Entity& entity) {
     Link& next = *static_cast<Link&>(entity).next;

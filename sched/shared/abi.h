@@ -55,6 +55,11 @@ typedef int32_t (*baton_shared_add_task_t)(uint16_t hart, uint16_t space, uint64
                                            uint8_t priority, uint64_t* handle);
 typedef int32_t (*baton_shared_peek_task_t)(baton_shared_should_switch should_switch, void* context,
                                             baton_shared_answer* answer);
+/* `previous`, which this hart has claimed (0: none), is ready again or sleeps; then as `peek_task`,
+ * and a task that it answers is claimed. */
+typedef int32_t (*baton_shared_next_task_t)(uint16_t hart, uint64_t previous, uint32_t state,
+                                            baton_shared_should_switch should_switch, void* context,
+                                            baton_shared_answer* answer);
 typedef int32_t (*baton_shared_claim_task_t)(uint16_t hart, uint64_t handle);
 typedef int32_t (*baton_shared_delete_task_t)(uint64_t handle);
 typedef int32_t (*baton_shared_set_task_state_t)(uint64_t handle, uint32_t state);
@@ -69,6 +74,7 @@ typedef struct {
   uint32_t data_size;
   uint32_t add_task;
   uint32_t peek_task;
+  uint32_t next_task;
   uint32_t claim_task;
   uint32_t delete_task;
   uint32_t set_task_state;

@@ -45,8 +45,8 @@ std::expected<Layout, const char*> read_image(std::span<const std::byte> file) {
       rodata + text != file.size()) {
     return std::unexpected("has parts that are not its file");
   }
-  for (const uint32_t entry : {header.add_task, header.peek_task, header.claim_task,
-                               header.delete_task, header.set_task_state}) {
+  for (const uint32_t entry : {header.add_task, header.peek_task, header.next_task,
+                               header.claim_task, header.delete_task, header.set_task_state}) {
     if (entry < rodata || entry >= rodata + text) {
       return std::unexpected("has an entry that is not in its text");
     }
@@ -75,17 +75,16 @@ class Client {
 
   template <typename ShouldSwitch>
   Result peek(ShouldSwitch should_switch, Answer& answer) const {
-    baton_shared_answer found;
-    const auto result = entry<baton_shared_peek_task_t>(header().peek_task)(
-        [](void* context, uint16_t space) -> int32_t {
-          return (*static_cast<ShouldSwitch*>(context))(space);
-        },
-        &should_switch, &found);
-    answer = {.kind = static_cast<Answer::Kind>(found.kind),
-              .space = found.space,
-              .task = found.task,
-              .handle = found.handle};
-    return static_cast<Result>(result);
+    return static_cast<Result>(entry<baton_shared_peek_task_t>(header().peek_task)(
+        &asked<ShouldSwitch>, &should_switch, reinterpret_cast<baton_shared_answer*>(&answer)));
+  }
+
+  template <typename ShouldSwitch>
+  Result next(uint16_t hart, Handle previous, bool again, ShouldSwitch should_switch,
+              Answer& answer) const {
+    return static_cast<Result>(entry<baton_shared_next_task_t>(header().next_task)(
+        hart, previous.word(), again ? BATON_SHARED_READY : BATON_SHARED_SLEEPING,
+        &asked<ShouldSwitch>, &should_switch, reinterpret_cast<baton_shared_answer*>(&answer)));
   }
 
   Result claim(uint16_t hart, Handle handle) const {
@@ -104,6 +103,11 @@ class Client {
   }
 
  private:
+  template <typename ShouldSwitch>
+  static int32_t asked(void* context, uint16_t space) {
+    return (*static_cast<ShouldSwitch*>(context))(space);
+  }
+
   template <typename Entry>
   Entry entry(uint32_t offset) const {
     return reinterpret_cast<Entry>(reinterpret_cast<uintptr_t>(base_) + offset);

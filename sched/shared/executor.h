@@ -172,23 +172,33 @@ class Executor {
   std::suspend_always pending() { return {}; }
   /// The same: lets others run.
   std::suspend_always yield() {
-    wake(current_);
+    again_ = true;
     return {};
   }
 
   /// Runs this executor's tasks, and lets other spaces run whose tasks come first, until all of its
   /// own have ended, or the pool says that it has none.
   void run() {
+    Handle previous;
+    uint16_t gone = kNobody;  // a space that there was not, for the next look
     while (live_ != 0) {
       Answer answer;
-      patiently([&] {
-        return scheduler_.peek([this](uint16_t space) { return space != gone_; }, answer);
+      const Result result = patiently([&] {
+        return scheduler_.next(
+            environment_.hart(), previous, again_, [gone](uint16_t space) { return space != gone; },
+            answer);
       });
-      gone_ = kNobody;
+      previous = {};
+      gone = kNobody;
+      if (result == Result::refused) continue;
       switch (answer.kind) {
-        case Answer::Kind::task: poll(answer.task, Handle(answer.handle)); break;
-        case Answer::Kind::should_yield: yield_to(static_cast<uint16_t>(answer.space)); break;
-        case Answer::Kind::no_wake_task: yield_to(kNobody); break;
+        case Answer::Kind::task: previous = poll(answer.task, Handle(answer.handle)); break;
+        case Answer::Kind::should_yield:
+          if (!environment_.yield_to(static_cast<uint16_t>(answer.space))) {
+            gone = static_cast<uint16_t>(answer.space);
+          }
+          break;
+        case Answer::Kind::no_wake_task: environment_.yield_to(kNobody); break;
         case Answer::Kind::finished: return;
       }
     }
@@ -209,38 +219,31 @@ class Executor {
     }
   }
 
-  void poll(uint64_t place, Handle handle) {
+  /// Runs a task that has been claimed; whose turn is over then: nobody's if it has ended.
+  Handle poll(uint64_t place, Handle handle) {
     if (place >= kTasks || tasks_[place].handle != handle || !tasks_[place].frame) {
       // Not what this executor has ever put there.
       patiently([&] { return scheduler_.remove(handle); });
-      return;
-    }
-    if (patiently([&] { return scheduler_.claim(environment_.hart(), handle); }) != Result::done) {
-      return;
+      return {};
     }
     current_ = handle;
+    again_ = false;
     const Coroutine::Handle frame = tasks_[place].frame;
     frame.resume();
     current_ = {};
-    if (!frame.done()) {
-      patiently([&] { return scheduler_.sleep(handle); });
-      return;
-    }
+    if (!frame.done()) return handle;
     patiently([&] { return scheduler_.remove(handle); });
     tasks_[place] = {};
     --live_;
     frame.destroy();
-  }
-
-  void yield_to(uint16_t space) {
-    if (!environment_.yield_to(space)) gone_ = space;
+    return {};
   }
 
   S scheduler_;
   Environment& environment_;
   Handle current_;
   size_t live_ = 0;
-  uint16_t gone_ = kNobody;  // a space that there was not, for the next look
+  bool again_ = false;  // whoever was polled wants to go on
   std::array<Task, kTasks> tasks_{};
 };
 

@@ -52,14 +52,19 @@ int32_t baton_shared_add_task(uint16_t hart, uint16_t space, uint64_t task, uint
 
 int32_t baton_shared_peek_task(baton_shared_should_switch should_switch, void* context,
                                baton_shared_answer* answer) {
-  Answer found;
-  const auto result =
-      scheduler().peek([=](uint16_t space) { return should_switch(context, space) != 0; }, found);
-  *answer = {.kind = static_cast<uint32_t>(found.kind),
-             .space = found.space,
-             .task = found.task,
-             .handle = found.handle};
-  return static_cast<int32_t>(result);
+  return static_cast<int32_t>(
+      scheduler().peek([=](uint16_t space) { return should_switch(context, space) != 0; },
+                       *reinterpret_cast<Answer*>(answer)));
+}
+
+int32_t baton_shared_next_task(uint16_t hart, uint64_t previous, uint32_t state,
+                               baton_shared_should_switch should_switch, void* context,
+                               baton_shared_answer* answer) {
+  static_assert(sizeof(Answer) == sizeof *answer);
+  return static_cast<int32_t>(scheduler().next(
+      hart, Handle(previous), state == BATON_SHARED_READY,
+      [=](uint16_t space) { return should_switch(context, space) != 0; },
+      *reinterpret_cast<Answer*>(answer)));
 }
 
 int32_t baton_shared_claim_task(uint16_t hart, uint64_t handle) {

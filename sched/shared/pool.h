@@ -51,8 +51,9 @@ constexpr uint64_t precedence(uint8_t priority, uint64_t stamp) {
   return uint64_t{priority} << 56 | (~stamp & kStampMask);
 }
 
-/// A link of two bytes: the number of a slot. It must lie in the same `Arena` as what it leads to,
-/// and an arena at a multiple of `Arena::kArena`: so a link finds it from where it is itself.
+/// A link of two bytes: how far from the beginning of its `Arena` a slot lies. It must lie in the
+/// same arena as what it leads to, and an arena at a multiple of its size: so a link finds it from
+/// where it is itself. Whatever it holds, it leads to a slot's place within the arena.
 template <typename Arena>
 struct Index {
   template <typename Link>
@@ -62,29 +63,30 @@ struct Index {
     To(const To&) = delete;  // elsewhere it would lead elsewhere
 
     To& operator=(const To& other) {
-      number_ = other.number();
+      offset_ = other.offset();
       return *this;
     }
     To& operator=(Link* link) {
-      number_ = link == nullptr ? 0 : static_cast<uint16_t>(arena().number_of(*link) + 1);
+      offset_ = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(link) & (Arena::kArena - 1));
       return *this;
     }
 
-    Link& operator*() const { return arena().link(number() - size_t{1}); }
-    Link* operator->() const { return &**this; }
+    Link& operator*() const { return *at(offset()); }
+    Link* operator->() const { return at(offset()); }
     operator Link*() const {
-      const size_t number = this->number();
-      return number == 0 ? nullptr : &arena().link(number - 1);
+      const uint16_t offset = this->offset();
+      return offset == 0 ? nullptr : at(offset);
     }
 
    private:
-    Arena& arena() const {
-      return *reinterpret_cast<Arena*>(reinterpret_cast<uintptr_t>(this) & ~(Arena::kArena - 1));
-    }
     // Once: it may be another one at the next look.
-    uint16_t number() const { return *const_cast<const volatile uint16_t*>(&number_); }
+    uint16_t offset() const { return *const_cast<const volatile uint16_t*>(&offset_); }
+    Link* at(uintptr_t offset) const {
+      const uintptr_t arena = reinterpret_cast<uintptr_t>(this) & ~(Arena::kArena - 1);
+      return reinterpret_cast<Link*>(arena | (offset & Arena::kPlaces));
+    }
 
-    uint16_t number_ = 0;  // from 1 on; 0: nobody
+    uint16_t offset_ = 0;  // 0: nobody, there is no slot
   };
 };
 
@@ -105,7 +107,7 @@ class Pool {
   using Link = RingLink<Pool, Indices::template To>;
 
  public:
-  struct Slot : Link {
+  struct alignas(32) Slot : Link {
     constexpr Slot() : Link{nullptr, nullptr} {}
 
     State state = State::free;
@@ -120,7 +122,10 @@ class Pool {
   static constexpr size_t kLevels = LevelSet::kSize;
   static constexpr size_t kArena =
       std::bit_ceil(kCapacity * sizeof(Slot) + kLevels * sizeof(uint16_t) + 256);
-  static_assert(kCapacity > 0 && kCapacity < UINT16_MAX);
+  static_assert(kCapacity > 0 && kArena - 1 <= UINT16_MAX);
+  // A slot's place may be at any of its size's multiples.
+  static constexpr uintptr_t kPlaces = (kArena - 1) & ~(sizeof(Slot) - 1);
+  static_assert(std::has_single_bit(sizeof(Slot)));
 
   // What a function answers where a task is missing it also answers where a link is broken.
 
@@ -179,9 +184,33 @@ class Pool {
     return true;
   }
 
+  /// What is often to be done in one: `previous`, which runs, is ready again, and `hart` has
+  /// claimed the first of its priority in its stead. O(1). Null, and nothing has been done: that is
+  /// not the first that `wanted` allows, or none is ready.
+  template <typename Wanted>
+  const Slot* exchange(uint16_t hart, Handle previous, uint64_t stamp, Wanted wanted) {
+    Slot* const from = find(previous);
+    if (from == nullptr || (from->state != State::claimed && from->state != State::woken)) {
+      return nullptr;
+    }
+    const uint8_t level = from->priority;
+    Queue& queue = levels_[level];
+    if (level != top_ || queue.empty()) return nullptr;
+    Slot& to = queue.front();
+    if (to.state != State::ready || !wanted(to)) return nullptr;
+    if (queue.exchange_front(*from) == Links::corrupt) return nullptr;
+    from->state = State::ready;
+    from->stamp = stamp;
+    to.state = State::claimed;
+    to.hart = hart;
+    return &to;
+  }
+
   /// The first that is ready, of the first 16 in order, for which `wanted` holds; null: none.
   template <typename Wanted>
   const Slot* first(Wanted wanted) const {
+    if (levels_[top_].empty()) return nullptr;
+    if (const Slot& front = levels_[top_].front(); wanted(front)) return &front;
     int looks = 16;
     for (LevelSet rest = ready_; looks > 0;) {
       const int level = rest.highest();
@@ -192,12 +221,6 @@ class Pool {
       --looks;
     }
     return nullptr;
-  }
-
-  /// Of the first that is ready.
-  uint64_t head() const {
-    const Slot* const slot = first([](const Slot&) { return true; });
-    return slot == nullptr ? 0 : precedence(slot->priority, slot->stamp);
   }
 
   Handle handle_of(const Slot& slot) const {
@@ -211,13 +234,9 @@ class Pool {
   const Slot* look(Handle handle) const { return const_cast<Pool*>(this)->find(handle); }
 
  private:
-  friend Indices;
   using Queue = Ring<Slot, Pool, Indices::template To>;
 
-  Link& link(size_t number) { return slots_[number < kCapacity ? number : 0]; }
-  size_t number_of(const Link& link) const {
-    return static_cast<size_t>(&static_cast<const Slot&>(link) - slots_.data());
-  }
+  size_t number_of(const Slot& slot) const { return static_cast<size_t>(&slot - slots_.data()); }
 
   Slot* find(Handle handle) {
     if (handle.slot() >= kCapacity) return nullptr;
@@ -242,19 +261,27 @@ class Pool {
     slot.stamp = stamp;
     if (levels_[level].push_back(slot) == Links::corrupt) return false;
     ready_.insert(level);
+    if (level > top_) top_ = level;
     return true;
   }
 
   bool leave(Slot& slot) {
     const uint8_t level = slot.priority;
     if (levels_[level].remove(slot) == Links::corrupt) return false;
-    if (levels_[level].empty()) ready_.erase(level);
+    if (levels_[level].empty()) {
+      ready_.erase(level);
+      if (level == top_) {
+        const int highest = ready_.highest();
+        top_ = highest < 0 ? 0 : static_cast<uint8_t>(highest);
+      }
+    }
     return true;
   }
 
+  std::array<Queue, kLevels> levels_{};  // first, so that no slot is at the beginning
   std::array<Slot, kCapacity> slots_{};
-  std::array<Queue, kLevels> levels_{};
-  LevelSet ready_;  // the levels whose ring has somebody
+  LevelSet ready_;   // the levels whose ring has somebody
+  uint8_t top_ = 0;  // the highest of them; any if there is none
   Queue free_;
   uint16_t fresh_ = 0;  // from here on no slot has ever been used
   uint16_t size_ = 0;

@@ -65,7 +65,7 @@ struct alignas(Pool<kCapacity>::kArena) Partition {
   uint64_t last_stamp = 0;
   std::atomic<uint32_t> lock = 0;
   std::atomic<uint32_t> taken = 0;  ///< how many of the board's wakes have been seen
-  std::atomic<uint64_t> head = 0;   ///< what it has to run
+  std::atomic<uint64_t> head = 0;   ///< what it had to run at the last `peek` or `next`
 };
 
 /// How a call went.
@@ -109,29 +109,32 @@ class Scheduler {
   template <typename ShouldSwitch>
   Result peek(ShouldSwitch should_switch, Answer& answer) {
     return with_lock([&](auto& pool) {
-      answer = {};
-      if (pool.size() == 0) return true;
-      const uint16_t self = board_.self.load(std::memory_order_relaxed);
-      const auto* const slot =
-          pool.first([&](const auto& s) { return s.space == self || should_switch(s.space); });
-      uint64_t best = 0;
-      if (slot != nullptr) {
-        best = precedence(slot->priority, slot->stamp);
-        answer = {.kind = slot->space == self ? Answer::Kind::task : Answer::Kind::should_yield,
-                  .space = slot->space,
-                  .task = slot->task,
-                  .handle = pool.handle_of(*slot).word()};
-      } else {
-        answer.kind = Answer::Kind::no_wake_task;
-      }
-      if (board_.first.load(std::memory_order_relaxed) <= best) return true;
-      for (uint16_t space = 0; space < kSpaces; ++space) {
-        const uint64_t head = board_.heads[space].load(std::memory_order_relaxed);
-        if (head <= best || !should_switch(space)) continue;
-        best = head;
-        answer = {.kind = Answer::Kind::should_yield, .space = space};
-      }
+      look(pool, should_switch, answer);
       return true;
+    });
+  }
+
+  /// The end of a task's turn, and the beginning of the next one's: `previous`, which this hart has
+  /// claimed, sleeps, or with `again` is ready; then `peek`; and a task that is to run is claimed.
+  /// No `previous`: the first turn.
+  template <typename ShouldSwitch>
+  Result next(uint16_t hart, Handle previous, bool again, ShouldSwitch should_switch,
+              Answer& answer) {
+    return with_lock([&](auto& pool) {
+      if (previous && again) {
+        const uint16_t self = board_.self.load(std::memory_order_relaxed);
+        const uint64_t others = board_.first.load(std::memory_order_relaxed);
+        const uint64_t now = stamp();
+        const auto* const slot = pool.exchange(hart, previous, now, [&](const auto& s) {
+          return s.space == self && precedence(s.priority, s.stamp) >= others;
+        });
+        if (slot != nullptr) [[likely]] {
+          answer = answer_of(pool, *slot, Answer::Kind::task);
+          return true;
+        }
+        pool.wake(previous, now);
+      }
+      return begin_next(hart, previous, should_switch, answer);
     });
   }
 
@@ -160,11 +163,54 @@ class Scheduler {
   template <typename Body>
   Result with_lock(Body body) {
     if (mine_.lock.exchange(1, std::memory_order_acquire) != 0) return Result::busy;
-    take_wakes();
+    const uint32_t woken = board_.woken.load(std::memory_order_acquire);
+    const uint32_t taken = mine_.taken.load(std::memory_order_relaxed);
+    if (woken != taken) [[unlikely]]
+      take_wakes(taken, woken);
     const bool done = body(mine_.pool);
-    mine_.head.store(mine_.pool.head(), std::memory_order_relaxed);
     mine_.lock.store(0, std::memory_order_release);
     return done ? Result::done : Result::refused;
+  }
+
+  template <typename Slot>
+  static Answer answer_of(const Pool<kCapacity>& pool, const Slot& slot, Answer::Kind kind) {
+    return {.kind = kind,
+            .space = slot.space,
+            .task = slot.task,
+            .handle = pool.handle_of(slot).word()};
+  }
+
+  // Apart, so that what is done often saves no registers for it.
+  template <typename ShouldSwitch>
+  [[gnu::noinline]] bool begin_next(uint16_t hart, Handle previous, ShouldSwitch& should_switch,
+                                    Answer& answer) {
+    if (previous) mine_.pool.sleep(previous, stamp());
+    look(mine_.pool, should_switch, answer);
+    return answer.kind != Answer::Kind::task || mine_.pool.claim(hart, Handle(answer.handle));
+  }
+
+  template <typename ShouldSwitch>
+  void look(const Pool<kCapacity>& pool, ShouldSwitch& should_switch, Answer& answer) {
+    const uint16_t self = board_.self.load(std::memory_order_relaxed);
+    const auto* const slot =
+        pool.first([&](const auto& s) { return s.space == self || should_switch(s.space); });
+    uint64_t best = 0;
+    if (slot != nullptr) {
+      best = precedence(slot->priority, slot->stamp);
+      answer = answer_of(pool, *slot,
+                         slot->space == self ? Answer::Kind::task : Answer::Kind::should_yield);
+    } else {
+      answer = {.kind = pool.size() == 0 ? Answer::Kind::finished : Answer::Kind::no_wake_task};
+    }
+    mine_.head.store(best, std::memory_order_relaxed);
+    // Who has no task needs no turn.
+    if (board_.first.load(std::memory_order_relaxed) <= best || pool.size() == 0) return;
+    for (uint16_t space = 0; space < kSpaces; ++space) {
+      const uint64_t head = board_.heads[space].load(std::memory_order_relaxed);
+      if (head <= best || !should_switch(space)) continue;
+      best = head;
+      answer = {.kind = Answer::Kind::should_yield, .space = space};
+    }
   }
 
   uint64_t stamp() {
@@ -172,12 +218,8 @@ class Scheduler {
     return mine_.last_stamp = std::max(mine_.last_stamp + 1, now);
   }
 
-  // The kernel lets no more than `kWakes` be on their way.
-  void take_wakes() {
-    const uint32_t woken = board_.woken.load(std::memory_order_acquire);
-    uint32_t taken = mine_.taken.load(std::memory_order_relaxed);
-    if (woken == taken) [[likely]]
-      return;
+  [[gnu::noinline]] void take_wakes(uint32_t taken, uint32_t woken) {
+    // The kernel lets no more than that be on their way.
     if (woken - taken > Board::kWakes) taken = woken - Board::kWakes;
     for (; taken != woken; ++taken) {
       const Board::Wake& wake = board_.wakes[taken % Board::kWakes];

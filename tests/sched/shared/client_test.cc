@@ -28,6 +28,7 @@ class ImageTest : public testing::Test {
                .data_size = sizeof(Partition<kCapacity>),
                .add_task = kPage,
                .peek_task = kPage + 4,
+               .next_task = kPage + 6,
                .claim_task = kPage + 8,
                .delete_task = kPage + 12,
                .set_task_state = 3 * kPage - 4};
@@ -100,9 +101,10 @@ TEST_F(ImageTest, PartsThatAreNotTheFile) {
 }
 TEST_F(ImageTest, EntriesOutsideOfTheText) {
   const baton_shared_header good = header_;
-  for (const auto entry : {&baton_shared_header::add_task, &baton_shared_header::peek_task,
-                           &baton_shared_header::claim_task, &baton_shared_header::delete_task,
-                           &baton_shared_header::set_task_state}) {
+  for (const auto entry :
+       {&baton_shared_header::add_task, &baton_shared_header::peek_task,
+        &baton_shared_header::next_task, &baton_shared_header::claim_task,
+        &baton_shared_header::delete_task, &baton_shared_header::set_task_state}) {
     for (const size_t offset : {size_t{0}, kPage - 4, 3 * kPage, size_t{UINT32_MAX}}) {
       header_ = good;
       header_.*entry = static_cast<uint32_t>(offset);

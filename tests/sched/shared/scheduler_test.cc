@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "sched/policy/random.h"
 
 namespace sched::shared {
 namespace {
@@ -96,7 +97,8 @@ TEST(SharedSchedulerTest, WhoeverIsInItIsNotWaitedFor) {
 TEST(SharedSchedulerTest, YieldsToWhoeverIsFirst) {
   Space one(1);
   Space two(2);
-  const auto publish = [](const Space& from, Space& to, uint64_t moment) {
+  const auto publish = [](Space& from, Space& to, uint64_t moment) {
+    from.peek();
     to.board.heads[from.board.self] = from.partition.head.load();
     to.board.first = from.partition.head.load();
     to.board.clock = moment * kStampsAMoment;
@@ -156,6 +158,63 @@ TEST(SharedSchedulerTest, MergedIsOneQueue) {
   EXPECT_EQ(one.peek().task, 10u);
 }
 
+// The same story twice: by the calls one by one, and by `next`.
+TEST(SharedSchedulerTest, NextIsSleepOrWakeThenPeekThenClaim) {
+  Space one(1);
+  Space two(1);
+  Random random(5);
+  Handle running;
+  for (uint64_t round = 1; round < 20'000; ++round) {
+    // So that two stamps in the place of one make no difference.
+    one.board.clock = two.board.clock = 1'000 * round;
+    if (random.below(4) == 0) {
+      const auto priority = static_cast<uint8_t>(random.below(3));
+      const uint16_t space = random.below(5) == 0 ? 2 : 1;
+      Handle in_one, in_two;
+      ASSERT_EQ(one.scheduler.add(0, space, 1, priority, in_one),
+                two.scheduler.add(0, space, 1, priority, in_two));
+      ASSERT_EQ(in_one, in_two);
+    }
+    if (random.below(8) == 0) {
+      const uint64_t other = precedence(1, 1'000 * random.below(round) + 500);
+      for (Space* space : {&one, &two}) space->board.heads[3] = space->board.first = other;
+    }
+    if (random.below(8) == 0) {
+      for (Space* space : {&one, &two}) space->board.first = space->board.heads[3] = 0;
+    }
+    if (running && random.below(3) == 0) {
+      ASSERT_EQ(one.scheduler.wake(running), two.scheduler.wake(running));
+    }
+    const auto wanted = [answer = random.below(3) != 0](uint16_t) { return answer; };
+    const bool again = random.below(2) == 0;
+    if (running) {
+      if (again) one.scheduler.wake(running);
+      one.scheduler.sleep(running);
+    }
+    const Answer expected = one.peek(wanted);
+    if (expected.kind == Kind::task) {
+      ASSERT_EQ(one.scheduler.claim(3, Handle(expected.handle)), Result::done);
+    }
+    Answer answer;
+    ASSERT_EQ(two.scheduler.next(3, running, again, wanted, answer), Result::done);
+    ASSERT_EQ(answer.kind, expected.kind) << round;
+    ASSERT_EQ(answer.space, expected.space);
+    ASSERT_EQ(answer.handle, expected.handle) << round;
+    running = answer.kind == Kind::task ? Handle(answer.handle) : Handle();
+    if (running && random.below(8) == 0) {
+      ASSERT_EQ(one.scheduler.remove(running), two.scheduler.remove(running));
+      running = {};
+    }
+    // A foreigner's, or one that sleeps, is ended now and then, so that there is always room.
+    if (random.below(4) == 0) {
+      const Handle any(static_cast<uint32_t>(random.below(300)),
+                       static_cast<uint8_t>(random.below(3)),
+                       static_cast<uint16_t>(random.below(kCapacity)));
+      if (any != running) ASSERT_EQ(one.scheduler.remove(any), two.scheduler.remove(any));
+    }
+  }
+}
+
 TEST(SharedSchedulerTest, TheKernelsWakesAreTakenInTheirOrder) {
   Space space(1);
   const Handle tasks[] = {space.add(0), space.add(1), space.add(2)};
@@ -169,6 +228,7 @@ TEST(SharedSchedulerTest, TheKernelsWakesAreTakenInTheirOrder) {
   space.board.clock = 8 * kStampsAMoment;
   EXPECT_EQ(space.scheduler.wake(tasks[1]), Result::done);
   EXPECT_EQ(space.partition.taken, 3u);
+  space.peek();
   EXPECT_EQ(space.partition.head, precedence(0, 5 * kStampsAMoment));
   for (const size_t next : {2u, 0u, 1u}) {
     const Answer answer = space.peek();
