@@ -43,7 +43,12 @@ bool Scheduler<M, P, kOptions>::bring_online(CpuNumber number)
   Cpu& cpu = here();
   const bool comes = number < cpu.count_ && cpu.cpus_[number].is_leaving();
   if (comes) {
-    cpu.cpus_[number].is_leaving_.store(false, std::memory_order_relaxed);
+    Cpu& comer = cpu.cpus_[number];
+    {
+      // From here on it is open, or `is_offline` until it is again.
+      const TicketGuard guard(comer.closing_, &relax);
+      comer.is_leaving_.store(false, std::memory_order_relaxed);
+    }
     M::kick(number);
   }
   M::unmask(irq);
@@ -107,7 +112,7 @@ bool Scheduler<M, P, kOptions>::clear(Cpu& cpu) {
   if (!cpu.mailbox_.is_open()) return true;
   if constexpr (requires { M::leave_cpu(); }) M::leave_cpu();
   const TicketGuard guard(cpu.closing_, &relax);
-  if (!cpu.mailbox_.close()) return false;
+  if (!cpu.is_leaving() || !cpu.mailbox_.close()) return false;  // asked back, or there is mail
   if constexpr (HearsOfCpu<P>) cpu.policy_.offline(M::now());
   return true;
 }

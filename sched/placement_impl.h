@@ -2,9 +2,14 @@
 //
 // A place is looked for when a task is new (`spawn_in`), when it must leave its CPU, and at each
 // wake of a task that floats. In this order: what the policy says (`Places`); the CPU it was on, if
-// that is idle, for what it has in its caches; the nearest idle one; the CPU it was on. A CPU is
-// taken for idle when its idle task runs and its mailbox is empty: both are there to be read, and
-// keeping them costs nobody anything. It may have changed by the time the task arrives.
+// that is idle, for what it has in its caches; the nearest idle one; where it will run soonest, as
+// far as the CPUs' balancers have told; the CPU it was on. A CPU is taken for idle when its idle
+// task runs and its mailbox is empty: both are there to be read, and keeping them costs nobody
+// anything. It may have changed by the time the task arrives.
+//
+// Soonest is at once, under a policy that ranks: where somebody less urgent runs, on the CPU it was
+// on if that is such a one, else on the one whose is the least urgent of all. Otherwise it is where
+// there has been less to do, by at least half of what one task is; less would make tasks wander.
 //
 // A task that floats gives itself up when it blocks: on the idle task's stack, once its own has
 // been left, its word says that nobody owns it. So it costs a detour by the idle task and an atomic
@@ -74,7 +79,44 @@ CpuNumber Scheduler<M, P, kOptions>::place_for(Cpu& cpu, Task& task, Enter why) 
     if (idle.contains(previous)) return previous;
     if (!idle.empty()) return nearest(cpu, previous, idle);
   }
-  return allowed.contains(previous) ? previous : first;
+  return soonest(cpu, task, why, allowed, allowed.contains(previous) ? previous : first);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter why,
+                                             const CpuSet& allowed, CpuNumber usual) {
+  CpuNumber best = usual;
+  // A new task is not in the policy's hands yet, and one on its way not in this one's.
+  if constexpr (kRanks && !Detaches<P>) {
+    if (why != Enter::created) {
+      const Claim claim = cpu.policy_.claim(task);
+      Claim least = cpu.cpus_[usual].rank_.load(std::memory_order_relaxed);
+      if (P::precedes(claim, least)) return usual;
+      for (CpuNumber at = 0; at < cpu.count_; ++at) {
+        if (!allowed.contains(at)) continue;
+        const Claim rank = cpu.cpus_[at].rank_.load(std::memory_order_relaxed);
+        if (!P::precedes(least, rank)) continue;
+        best = at;
+        least = rank;
+      }
+      if (P::precedes(claim, least)) {
+        // Until it says so itself: nobody else is sent there for the same reason.
+        cpu.cpus_[best].rank_.store(claim, std::memory_order_relaxed);
+        return best;
+      }
+      best = usual;
+    }
+  }
+  // What there may be to do elsewhere.
+  int most = static_cast<int>(load(cpu.cpus_[usual])) - static_cast<int>(kBusy / 2);
+  for (CpuNumber at = 0; at < cpu.count_; ++at) {
+    if (!allowed.contains(at)) continue;
+    const int there = static_cast<int>(load(cpu.cpus_[at]));
+    if (there > most) continue;
+    best = at;
+    most = there - 1;
+  }
+  return best;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -15,16 +15,19 @@
 // masked interrupts itself may call whatever an interrupt may.
 //
 //     from                task   interrupt   boot (after start)   on misuse
-//     spawn, spawn_on      x         x              x             returns an error
+//     spawn(_on, _in)      x         x              x             returns an error
 //     wake, kill, retune,  x         x              x             counted, or false
 //     cancel_wait, suspend,
 //     resume, set_affinity,
-//     adjust
+//     take_offline,
+//     bring_online
+//     adjust, balance      x         x              x
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
-//     state, usage, ...
+//     state, usage, load, online, ...
 //     yield(_to), park(_until),                                   stops: machine's panic
 //     sleep_*, exit, join  x
+//     bind, unbind         x
 //     NoPreempt, Masked    x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
@@ -99,6 +102,13 @@ struct Rank {};
 
 template <typename Claim>
 struct Rank<Claim, true> : std::atomic<Claim> {};
+
+// Ends a task's wait when its time has come. On the stack of that task, while it waits.
+template <typename Task>
+struct WaitTimer : Timer {
+  WaitTimer(Task& task, Fire fire) : Timer(fire), task(task) {}
+  Task& task;
+};
 
 }  // namespace internal
 
@@ -180,6 +190,7 @@ class Scheduler : private Mechanism {
   class Cpu;
   class Balancer;
 
+ private:
   // What there is to do for CPUs that look for work to give away (sched/balance_impl.h).
   struct Balance {
     void (*keep_looking)(Cpu& cpu);
@@ -201,6 +212,7 @@ class Scheduler : private Mechanism {
     void (*settle)(Cpu& cpu, Task& task, Requests requests);
   };
 
+ public:
   /// A CPU's block: run queue, mailbox, idle task. The kernel has an array of them, one a CPU.
   class Cpu : public M::Local {
    public:
@@ -854,6 +866,8 @@ class Scheduler : private Mechanism {
                                                              Requests requests);
   static CpuNumber place_for(Cpu& cpu, Task& task, Enter why);
   static CpuNumber nearest(const Cpu& cpu, CpuNumber from, const CpuSet& idle);
+  static CpuNumber soonest(Cpu& cpu, const Task& task, Enter why, const CpuSet& allowed,
+                           CpuNumber usual);
   static bool is_idle(const Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);

@@ -370,17 +370,6 @@ bool Scheduler<M, P, kOptions>::cancel(Timer& timer) {
   return in_time;
 }
 
-namespace internal {
-
-// Ends a task's wait when its time has come. On the stack of that task, while it waits.
-template <typename Task>
-struct WaitTimer : Timer {
-  WaitTimer(Task& task, Fire fire) : Timer(fire), task(task) {}
-  Task& task;
-};
-
-}  // namespace internal
-
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::time_out(Timer& timer) {
   Task& task = static_cast<internal::WaitTimer<Task>&>(timer).task;

@@ -23,13 +23,16 @@ using hal::sim::Explorer;
 namespace guest = hal::sim::guest;
 
 #define PLACE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+// The function that the place is in has a frame, of which the second word is where it was called:
+// what is explored is compiled with frame pointers (tests/explore/defs.bzl).
+#define CALL (guest::Place{PLACE, (*static_cast<uintptr_t* const*>(__builtin_frame_address(0)))[1]})
 
 std::memory_order order_of(int order) { return static_cast<std::memory_order>(order); }
 
 // `change(old)`: what is to be stored, nothing where it stays. Returns the value before.
 template <typename T, typename Change>
 inline T atomically(Explorer::What what, volatile T* object, bool reads, bool may_write, int order,
-                    uintptr_t place, Change change) {
+                    guest::Place place, Change change) {
   // One host thread runs all CPUs: between the two calls nobody else can do anything. Outside of a
   // world there may be other threads, so the operation is atomic anyway.
   const bool explored = guest::is_explored();
@@ -53,7 +56,7 @@ inline T atomically(Explorer::What what, volatile T* object, bool reads, bool ma
   uint##bits##_t __tsan_atomic##bits##_fetch_##name(volatile uint##bits##_t* object,        \
                                                     uint##bits##_t value, int order) {      \
     using T = uint##bits##_t;                                                               \
-    return atomically(Explorer::What::update, object, true, true, order, PLACE,             \
+    return atomically(Explorer::What::update, object, true, true, order, CALL,              \
                       [=](T old) { return std::optional<T>(static_cast<T>(expression)); }); \
   }
 
@@ -63,14 +66,14 @@ inline T atomically(Explorer::What what, volatile T* object, bool reads, bool ma
                                                     uint##bits##_t* expected,                      \
                                                     uint##bits##_t desired, int order, int fail) { \
     const uint##bits##_t wanted = *expected;                                                       \
-    *expected = compare(object, wanted, desired, order, fail, PLACE);                              \
+    *expected = compare(object, wanted, desired, order, fail, CALL);                               \
     return *expected == wanted;                                                                    \
   }
 
 namespace {
 
 template <typename T>
-T compare(volatile T* object, T expected, T desired, int order, int fail, uintptr_t place) {
+T compare(volatile T* object, T expected, T desired, int order, int fail, guest::Place place) {
   const bool explored = guest::is_explored();
   if (explored) {
     guest::before_atomic(Explorer::What::compare, object, true, order_of(order), place);
@@ -91,18 +94,18 @@ T compare(volatile T* object, T expected, T desired, int order, int fail, uintpt
   uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t* object, int order) {    \
     using T = uint##bits##_t;                                                                      \
     return atomically(Explorer::What::load, const_cast<volatile T*>(object), true, false, order,   \
-                      PLACE, [](T) { return std::optional<T>(); });                                \
+                      CALL, [](T) { return std::optional<T>(); });                                 \
   }                                                                                                \
   void __tsan_atomic##bits##_store(volatile uint##bits##_t* object, uint##bits##_t value,          \
                                    int order) {                                                    \
     using T = uint##bits##_t;                                                                      \
-    atomically(Explorer::What::store, object, false, true, order, PLACE,                           \
+    atomically(Explorer::What::store, object, false, true, order, CALL,                            \
                [=](T) { return std::optional<T>(value); });                                        \
   }                                                                                                \
   uint##bits##_t __tsan_atomic##bits##_exchange(volatile uint##bits##_t* object,                   \
                                                 uint##bits##_t value, int order) {                 \
     using T = uint##bits##_t;                                                                      \
-    return atomically(Explorer::What::exchange, object, true, true, order, PLACE,                  \
+    return atomically(Explorer::What::exchange, object, true, true, order, CALL,                   \
                       [=](T) { return std::optional<T>(value); });                                 \
   }                                                                                                \
   FETCH(bits, add, old + value)                                                                    \
@@ -116,7 +119,7 @@ T compare(volatile T* object, T expected, T desired, int order, int fail, uintpt
   uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(                                       \
       volatile uint##bits##_t* object, uint##bits##_t expected, uint##bits##_t desired, int order, \
       int fail) {                                                                                  \
-    return compare(object, expected, desired, order, fail, PLACE);                                 \
+    return compare(object, expected, desired, order, fail, CALL);                                  \
   }
 
 #define PLAIN(bytes)                                                                           \

@@ -138,7 +138,8 @@ class Explorer {
     uint8_t order = 0;  // of an atomic operation
     uint8_t accesses = 0;
     std::array<Access, 8> access = {};
-    uintptr_t place = 0;  // the instruction after it
+    uintptr_t place = 0;      // the instruction after it
+    uintptr_t called_at = 0;  // and after the call of the function that it is in
 
     void add(uintptr_t object, bool write) {
       for (Access& known : std::span(access).first(accesses)) {

@@ -14,14 +14,20 @@ namespace hal::sim::guest {
 /// Whether a guest of a world with an explorer runs, and not the simulation itself.
 bool is_explored();
 
+/// Where an operation stands in the code, and where the function was called that it is in.
+struct Place {
+  uintptr_t at;
+  uintptr_t called_at;
+};
+
 /// An atomic operation is about to be done: other CPUs may come in between here.
 void before_atomic(Explorer::What what, const volatile void* object, bool writes,
-                   std::memory_order order, uintptr_t place);
+                   std::memory_order order, Place place);
 
 /// It was done, and `changed` says whether the object has another value now. `wrote`: a compare-
 /// exchange may have only read.
 void after_atomic(const volatile void* object, size_t size, bool read, bool wrote, bool changed,
-                  std::memory_order order, uintptr_t place);
+                  std::memory_order order, Place place);
 
 void fence(std::memory_order order, uintptr_t place);
 

@@ -692,6 +692,7 @@ struct World::Impl {
       cpu.continues = now;
       cpu.next = step;
       cpu.spins = explores() && step.place != 0 && cpu.idle.place == step.place &&
+                  cpu.idle.called_at == step.called_at &&
                   cpu.idle.access[0].object == step.access[0].object;
       hand_over();
       current->spins = false;
@@ -1108,8 +1109,11 @@ struct Explored {
   static size_t cpu() { return impl().current->index; }
 
   static Explorer::Step step(Explorer::What what, const volatile void* object, bool writes,
-                             std::memory_order order, uintptr_t place) {
-    Explorer::Step step = {.what = what, .order = static_cast<uint8_t>(order), .place = place};
+                             std::memory_order order, guest::Place place) {
+    Explorer::Step step = {.what = what,
+                           .order = static_cast<uint8_t>(order),
+                           .place = place.at,
+                           .called_at = place.called_at};
     step.add(reinterpret_cast<uintptr_t>(object), writes);
     return step;
   }
@@ -1129,17 +1133,17 @@ bool is_explored() {
 }
 
 void before_atomic(Explorer::What what, const volatile void* object, bool writes,
-                   std::memory_order order, uintptr_t place) {
+                   std::memory_order order, Place place) {
   const sanitizer::Unseen unseen;
   Explored::impl().step(Explored::step(what, object, writes, order, place));
 }
 
 void after_atomic(const volatile void* object, size_t size, bool read, bool wrote, bool changed,
-                  std::memory_order order, uintptr_t place) {
+                  std::memory_order order, Place place) {
   const sanitizer::Unseen unseen;
   Explored::Impl& impl = Explored::impl();
   const uintptr_t address = reinterpret_cast<uintptr_t>(object);
-  Explored::check(object, size, {Explored::cpu(), wrote, true, place});
+  Explored::check(object, size, {Explored::cpu(), wrote, true, place.at});
   impl.races->atomic(Explored::cpu(), address, read, wrote, order);
   const auto what = read ? Explorer::What::load : Explorer::What::store;
   impl.atomic_done(Explored::step(what, object, wrote, order, place), changed);

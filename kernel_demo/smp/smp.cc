@@ -154,7 +154,9 @@ bool a_task_moves() {
 
 bool a_cpu_leaves() {
   const CpuNumber leaver = cpus().back();
-  const uint64_t before = arrivals_of_all();
+  // Counted there, and not where they arrive, which is later.
+  const auto departures = [=] { return S::usage(Kernel::cpu(leaver)).departures; };
+  const uint64_t before = departures();
   const auto wait_until = [](size_t column) {
     while (lanes.columns() < column) S::yield();
   };
@@ -168,7 +170,7 @@ bool a_cpu_leaves() {
   while (obeys && !S::is_offline(leaver)) S::yield();
   lanes.leave(leaver);
   obeys &= !Kernel::try_spawn_on(leaver, "nobody", mark_until_full, nullptr, turns(1)).has_value();
-  const uint64_t fled = arrivals_of_all() - before;
+  const uint64_t fled = departures() - before;
   wait_until(35);
   obeys &= S::bring_online(leaver);
   while (obeys && S::is_offline(leaver)) S::yield();
@@ -291,9 +293,12 @@ bool mail() {
 constexpr uint64_t kChildren = 100;  // of each CPU on each CPU
 using Births = std::array<std::atomic<uint64_t>, kCpus>;
 constinit std::array<Births, kCpus> births{};  // by whom, and where
+// Children may take every stack there is, so the first waits for the last parent.
+constinit std::atomic<bool> all_parents_there = false;
 
 void have_children(void* argument) {
   Births& mine = *static_cast<Births*>(argument);
+  while (!all_parents_there.load(std::memory_order_acquire)) S::yield();
   for (uint64_t i = 0; i < kChildren * cpus().size();) {
     const CpuNumber to = cpus()[i % cpus().size()];
     const auto child = Kernel::try_spawn_on(
@@ -313,6 +318,7 @@ void have_children(void* argument) {
 
 bool tasks_everywhere() {
   for (const CpuNumber cpu : cpus()) spawn_on(cpu, "parent", have_children, &births[cpu]);
+  all_parents_there.store(true, std::memory_order_release);
   spawned += kChildren * cpus().size() * cpus().size();
   wait_for_all();
 

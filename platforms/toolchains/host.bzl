@@ -44,7 +44,8 @@ def _host_toolchain_config_impl(ctx):
                     ]),
                 ] + MODES,
             ),
-            switch("asan", ["-fsanitize=address"], ["-fsanitize=address"]),
+            # Its reports name functions and lines and nothing else, and the rest takes long to write.
+            switch("asan", ["-fsanitize=address", "-gline-tables-only"], ["-fsanitize=address"]),
             switch(
                 "ubsan",
                 ["-fsanitize=undefined", "-fno-sanitize-recover=all"],

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "sched/scheduler.h"
 #include "sched/sync/sweep.h"
@@ -38,10 +39,13 @@ class Latch {
 
   /// Counts `by` down. False: there is not so much left, and nothing has changed.
   bool count_down(uint32_t by = 1) {
+    std::optional<typename S::NoPreempt> guard;  // who opens it stays until all are awake
     uint32_t word = word_.load(std::memory_order_relaxed);
     do {
       if (by > (word & ~kMarked)) [[unlikely]]
         return false;
+      if (word - by == kMarked && by != 0 && !guard) [[unlikely]]
+        guard.emplace();
     } while (!word_.compare_exchange_weak(word, word - by, std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
     if (word - by == kMarked && by != 0) [[unlikely]]

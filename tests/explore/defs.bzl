@@ -9,6 +9,7 @@ _EXPLORED = [
     "-fsanitize=thread",
     "-mllvm",
     "-tsan-instrument-func-entry-exit=0",
+    "-fno-omit-frame-pointer",
     "-O1",
 ]
 

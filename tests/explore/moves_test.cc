@@ -1,6 +1,8 @@
 // Tasks that go from one CPU to another while something is asked of them, and CPUs that go: every
 // schedule.
 
+#include <atomic>
+
 #include "gtest/gtest.h"
 #include "sched/policy/fifo.h"
 #include "tests/explore/explore.h"
@@ -73,6 +75,40 @@ EXPLORE(ACpuThatGoesAndAWake, .preemptions = 1) {
   kernel.task(0, "waker", [&] {
     EXPECT_TRUE(S::take_offline(1));
     S::wake(sleeper);
+  });
+  kernel.run();
+}
+
+// It is asked back while it leaves: from when it says that it is there, it is.
+EXPLORE(ACpuThatGoesAndIsAskedBack, .preemptions = 2) {
+  K kernel(explorer);
+  auto& child = kernel.unborn_task("child", [] { EXPECT_EQ(S::here().number, 1); });
+  kernel.task(0, "parent", [&] {
+    EXPECT_TRUE(S::take_offline(1));
+    EXPECT_TRUE(S::bring_online(1));
+    while (S::is_offline(1)) S::relax();
+    kernel.spawn_on(1, child);
+  });
+  kernel.run();
+}
+
+// Somebody who waits is given away by the balancer of a busy CPU, or told to stay there, or both.
+EXPLORE(AGiftAndAMove, .preemptions = 1) {
+  K kernel(explorer);
+  S::Balancer balancer;
+  std::atomic<bool> told = false;
+  auto& floating = kernel.unborn_task("floating", [&] {
+    if (told.load(std::memory_order_relaxed)) EXPECT_EQ(S::here().number, 0);
+  });
+  kernel.early_task(0, "busy", [&] {
+    S::balance(balancer, kStart + ticks(100) - S::now());  // the first look
+    kernel.spawn_in({.cpus = {0}, .floats = true}, floating);
+    EXPECT_TRUE(S::set_affinity(floating, S::CpuSet::all()));
+    kernel.line_up();
+    Sim::spend(ticks(150));
+  });
+  kernel.task(1, "mover", [&] {
+    if (S::set_affinity(floating, {0})) told.store(true, std::memory_order_relaxed);
   });
   kernel.run();
 }

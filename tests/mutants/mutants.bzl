@@ -6,6 +6,9 @@ changes nothing is an error. In the order of docs of the protocol: word, mailbox
 
 _MAILBOX = "sched:mailbox.h"
 _SCHEDULER = "sched:scheduler_impl.h"
+_AFFINITY = "sched:affinity_impl.h"
+_PLACEMENT = "sched:placement_impl.h"
+_HOTPLUG = "sched:hotplug_impl.h"
 _WAIT = "sched:wait.h"
 _TICKET_LOCK = "sched/policy:ticket_lock.h"
 _SLOT = "sched:attribute_slot.h"
@@ -45,6 +48,11 @@ MUTANTS = [
     ("retire_ignores_requests", _SCHEDULER, r"s/return task\.is_private_to\(cpu\.privately_mine_\) && task\.change/return task.change/", ["wakes"]),
     ("retire_checks_then_takes", _SCHEDULER, r"s/(task\.is_private_to\(cpu\.privately_mine_\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
     ("a_late_end_is_not_retired", _SCHEDULER, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
+    # From CPU to CPU.
+    ("a_move_forgets_what_is_asked", _AFFINITY, r"s/!task\.is_private_to\(cpu\.privately_mine_\) \|\|\s+!task\.change\(mine, mine/!task.change(mine, mine/", ["moves"]),
+    ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
+    ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
+    ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
     ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
@@ -64,20 +72,18 @@ MUTANTS = [
     ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;//", ["locks"]),
     ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
     ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+Task/Graph\& graph = S::graph(); Task/", ["locks"]),
-]
-
-# Mistakes that no scenario has found yet.
-SURVIVORS = [
     ("no_kick_for_the_rest", _SCHEDULER, r"s/if \(!cpu\.reversing_\.empty\(\) \|\| !cpu\.inbox_\.empty\(\) \|\| !cpu\.mailbox_\.empty\(\)\) \{\s+kick_self\(cpu\);/if (false) {/", ["wakes"]),
     ("mail_is_dropped", _SCHEDULER, r"s/handle\(cpu, task, task\.take\(seen\.with_pending\(request::none\)\)\)/task.take(seen.with_pending(request::none)), handle(cpu, task, seen.pending())/", ["wakes"]),
     ("a_guard_ends_without_a_look", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),
     ("a_guard_looks_before_it_ends", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/honour(cpu, may_switch); unlock(cpu);/", ["wakes"]),
 ]
 
-# A part for every run of the tests: the ones whose test is compiled fastest, one of each kind.
+# A part for every run of the tests: the ones whose test is compiled fastest, one of each kind; and one of the
+# scheduler.
 FEW = [
     "post_is_relaxed",
     "push_stores",
     "take_loads_then_stores",
     "tickets_are_loaded_and_stored",
+    "no_kick",
 ]

@@ -21,40 +21,13 @@
 #include "sched/sync/mutex.h"
 #include "tests/sched/invariants.h"
 #include "tests/sched/kernel.h"
+#include "tests/sched/seeds.h"
 
 namespace sched::test {
 namespace {
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOW
-#endif
-#endif
-#ifdef SLOW
-constexpr uint64_t kSeeds = 15;
-#else
-constexpr uint64_t kSeeds = 100;
-#endif
-
 using K = Kernel<FixedPriority>;
 using S = K::S;
-
-hal::sim::Options world_of(uint64_t seed, CpuNumber cpus) {
-  return {.cpus = cpus,
-          .seed = seed,
-          .interleave = static_cast<uint32_t>(1 + seed % 6),
-          .stall = ticks(seed % 3 * 20),
-          .kick_latency = ticks(seed % 2 * (seed % 200)),
-          .find_races = true};
-}
-
-template <typename Test>
-void for_each_seed(const Test& test) {
-  for (uint64_t seed = 1; seed <= kSeeds && !testing::Test::HasFailure(); ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    test(seed);
-  }
-}
 
 // --- The set ---
 

@@ -76,6 +76,78 @@ TEST(Balance, GivesIdleCpusWorkWithinAPeriod) {
   }
 }
 
+// No CPU is idle: one that wakes goes where somebody less urgent runs, and does not wait for a
+// look.
+TEST(Balance, TellsWhereWhoWakesRunsAtOnce) {
+  using K = Balanced<FixedPriority>;
+  using S = K::S;
+  K kernel({.cpus = 3, .interleave = 0});
+  const auto work = [] { Sim::spend(ticks(20 * kPeriod)); };
+  auto& urgent = kernel.make("urgent", work, {.priority = 9});
+  auto& least = kernel.make("least", work, {.priority = 1});
+  auto& middle = kernel.make("middle", work, {.priority = 3});
+  CpuNumber home = 0;
+  auto& task = kernel.make("task",
+                           [&] {
+                             EXPECT_EQ(S::park(), Woken::by_wake);
+                             EXPECT_EQ(S::here().number, (home + 1) % 3);
+                             EXPECT_LT(S::now(), at(3020 + kPeriod / 2));  // before any look
+                             // There it is the most urgent: no need to go.
+                             EXPECT_EQ(S::park(), Woken::by_wake);
+                             EXPECT_EQ(S::here().number, (home + 1) % 3);
+                           },
+                           {.priority = 5});
+  kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) { interrupt.wake(task); };
+  kernel.begin([&] {
+    kernel.spawn_in({.floats = true}, task);
+    S::sleep_until(at(1500));
+    home = S::usage(task).cpu;
+    kernel.spawn_on((home + 1) % 3, least);
+    kernel.spawn_on((home + 2) % 3, middle);
+    kernel.spawn_on(home, urgent);
+  });
+  kernel.world.raise_at(0, 1, at(3020));
+  kernel.world.raise_at(0, 1, at(3520));
+  Invariants invariants(kernel);
+  kernel.finish();
+}
+
+// Where rank does not tell, it goes where there has been less to do.
+TEST(Balance, TellsWhereThereIsLessToDo) {
+  using K = Balanced<RoundRobin>;
+  using S = K::S;
+  K kernel({.cpus = 2, .interleave = 0});
+  const RoundRobin::Attributes turns{.slice = ticks(kPeriod)};
+  std::vector<K::Thread*> many;
+  for (int i = 0; i < 3; ++i) {
+    many.push_back(&kernel.make("one of many", [] { Sim::spend(ticks(20 * kPeriod)); }, turns));
+  }
+  auto& alone = kernel.make("alone", [] { Sim::spend(ticks(60 * kPeriod)); }, turns);
+  CpuNumber home = 0;
+  auto& task = kernel.make(
+      "task",
+      [&] {
+        EXPECT_EQ(S::park(), Woken::by_wake);
+        EXPECT_EQ(S::here().number, 1 - home);
+        EXPECT_LE(S::now(), at(4000 + kPeriod));  // after one other's turn
+      },
+      turns);
+  kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) { interrupt.wake(task); };
+  kernel.begin([&] {
+    kernel.spawn_in({.floats = true}, task);
+    S::sleep_until(at(1500));
+    home = S::usage(task).cpu;
+    kernel.spawn_on(1 - home, alone);
+    for (auto* one : many) {
+      kernel.spawn_in({.cpus = {home}, .floats = true}, *one);
+      EXPECT_TRUE(S::set_affinity(*one, S::CpuSet::all()));  // could be given away, but nobody asks
+    }
+  });
+  kernel.world.raise_at(0, 1, at(4000));
+  Invariants invariants(kernel);
+  kernel.finish();
+}
+
 TEST(Balance, LeavesOthersWhereTheyAre) {
   using K = Balanced<RoundRobin>;
   using S = K::S;

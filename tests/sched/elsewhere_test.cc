@@ -299,5 +299,78 @@ TEST(Elsewhere, TheHighestPriorityNeverRunsOnEightCpus) {
   }
 }
 
+// CPUs idle while tasks wait for one: those that wake on a busy one stay there because it was
+// theirs (J.-P. Lozi et al., "The Linux Scheduler: a Decade of Wasted Cores", EuroSys 2016).
+TEST(Elsewhere, CoresIdleWhileWorkWaits) {
+  static constexpr uint64_t kPeriod = 100;
+  static constexpr uint64_t kWork = 1000;
+  static constexpr size_t kTasks = 3;  // and one CPU more, for the waker
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    K kernel({.cpus = kTasks + 1, .seed = seed, .interleave = 3, .find_races = true});
+    std::vector<S::Balancer> balancers(kTasks + 1);
+    uint64_t woken = 0;
+    uint64_t latest = 0;
+    for (size_t i = 0; i < kTasks; ++i) {
+      kernel.make("task", [&] {
+        S::park();
+        Sim::spend(ticks(kWork));
+        latest = std::max(latest, S::now().ticks - woken);
+      });
+    }
+    auto& waker = kernel.make("waker",
+                              [&] {
+                                // All begin on one CPU, one after the other.
+                                for (size_t i = 0; i < kTasks; ++i) {
+                                  kernel.spawn_in({.cpus = {1}, .floats = true}, kernel.threads[i]);
+                                  S::sleep_for(ticks(200));
+                                  S::set_affinity(kernel.threads[i], S::CpuSet::all());
+                                }
+                                woken = S::now().ticks;
+                                for (size_t i = 0; i < kTasks; ++i) S::wake(kernel.threads[i]);
+                              },
+                              {.priority = 9});
+    kernel.boot([&] {
+      for (CpuNumber cpu = 0; cpu <= kTasks; ++cpu) {
+        auto& first =
+            kernel.make("first", [&, cpu] { S::balance(balancers[cpu], ticks(kPeriod)); });
+        kernel.spawn_on(cpu, first);
+      }
+      kernel.spawn(waker);
+    });
+    Invariants invariants(kernel);
+    kernel.finish();
+    EXPECT_LE(latest, kWork + 2 * kPeriod);
+    ASSERT_FALSE(testing::Test::HasFailure()) << seed;
+  }
+}
+
+// What is asked of the current task is asked of the idle task, which happens to be that: it is sent
+// to another CPU, put to sleep or ended, and its own CPU has nothing left to run.
+TEST(Elsewhere, TheIdleTaskIsTakenForATask) {
+  K kernel({.cpus = 2});
+  auto& after = kernel.make("after", [] { EXPECT_EQ(S::here().number, 1); });
+  auto& waker = kernel.make("waker", [&] {
+    S::sleep_until(at(3000));
+    kernel.spawn_on(1, after);
+  });
+  kernel.on_device = [&](uint32_t, S::Interrupt&) {
+    auto& idle = S::current();
+    EXPECT_EQ(&idle, &kernel.cpu(1).idle());
+    EXPECT_FALSE(S::set_affinity(idle, {0}));
+    EXPECT_FALSE(S::retune(idle, {.priority = 9}));
+    EXPECT_FALSE(S::suspend(idle));
+    EXPECT_FALSE(S::resume(idle));
+    S::wake(idle);
+    S::cancel_wait(idle);
+    S::kill(idle);
+    EXPECT_FALSE(idle.kill_requested());
+    EXPECT_EQ(S::usage(S::here()).stale, 3u);
+  };
+  kernel.boot([&] { kernel.spawn(waker); });
+  kernel.world.raise_at(1, 1, at(2000));
+  Invariants invariants(kernel);
+  kernel.finish();
+}
+
 }  // namespace
 }  // namespace sched::test

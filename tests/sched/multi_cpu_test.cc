@@ -25,20 +25,10 @@
 #include "sched/scheduler.h"
 #include "tests/sched/invariants.h"
 #include "tests/sched/kernel.h"
+#include "tests/sched/seeds.h"
 
 namespace sched::test {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOW
-#endif
-#endif
-#ifdef SLOW
-constexpr uint64_t kSeeds = 15;
-#else
-constexpr uint64_t kSeeds = 120;
-#endif
 
 // Numbers that a seed decides; the same on every host.
 class Random {
@@ -51,23 +41,9 @@ class Random {
   std::mt19937_64 gen_;
 };
 
-// A world in which as much as possible is left to the seed.
+// Of two to four CPUs.
 hal::sim::Options world_of(uint64_t seed) {
-  Random random(seed);
-  return {.cpus = static_cast<CpuNumber>(2 + random.below(3)),
-          .seed = seed,
-          .interleave = static_cast<uint32_t>(1 + random.below(6)),
-          .stall = ticks(random.below(3) * 20),
-          .kick_latency = ticks(random.below(2) * random.below(200)),
-          .find_races = true};
-}
-
-template <typename Test>
-void for_each_seed(const Test& test) {
-  for (uint64_t seed = 1; seed <= kSeeds && !testing::Test::HasFailure(); ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    test(seed);
-  }
+  return test::world_of(seed, static_cast<CpuNumber>(2 + seed % 3));
 }
 
 // --- Spawn ---

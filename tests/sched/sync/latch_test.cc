@@ -177,6 +177,51 @@ TEST(Latch, IsCountedDownByInterrupts) {
   kernel.finish();
 }
 
+// Somebody suspends who counts it down, at any instant: either it is closed still, or nobody waits.
+TEST(Latch, IsNotLeftHalfOpenByASuspendedTask) {
+  int closed = 0;
+  int opened = 0;
+  for (uint64_t when = 2000; when < 2100; ++when) {
+    SCOPED_TRACE(when);
+    K kernel({.call_cost = ticks(1)});
+    Latch<S> latch(1);
+    int passed = 0;
+    std::vector<K::Thread*> tasks;
+    for (int i = 0; i < 3; ++i) {
+      tasks.push_back(&kernel.make("waiter",
+                                   [&] {
+                                     EXPECT_EQ(latch.wait(), Waited::done);
+                                     ++passed;
+                                   },
+                                   {.priority = 1}));
+    }
+    auto& opener = kernel.make("opener",
+                               [&] {
+                                 S::sleep_until(at(2000));
+                                 EXPECT_TRUE(latch.count_down());
+                               },
+                               {.priority = 2});
+    auto& watcher = kernel.make("watcher",
+                                [&] {
+                                  S::sleep_until(at(5000));
+                                  EXPECT_EQ(passed, latch.try_wait() ? 3 : 0);
+                                  ++(latch.try_wait() ? opened : closed);
+                                  S::resume(opener);
+                                },
+                                {.priority = 3});
+    kernel.on_device = [&](uint32_t, S::Interrupt&) { S::suspend(opener); };
+    kernel.boot([&] {
+      for (auto* task : tasks) kernel.spawn(*task);
+      kernel.spawn(opener);
+      kernel.spawn(watcher);
+    });
+    kernel.world.raise_at(0, 1, at(when));
+    kernel.finish();
+  }
+  EXPECT_GT(closed, 0);
+  EXPECT_GT(opened, 0);
+}
+
 TEST(Latch, OfManyCpusOpensForAllAndNotTooEarly) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(seed);
