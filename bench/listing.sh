@@ -33,7 +33,7 @@ done
 [[ -n "${machine}" ]] || usage
 
 # The image, and the number of a round in the middle of those that it counts (bench/rounds.h has 80 a scene).
-case "${operation}" in
+case "${operation%_many}" in
   yield_round_robin) image=yield_round_robin round=40 ;;
   yield_fixed_priority) image=fixed_priority round=40 ;;
   yield_alone) image=fixed_priority round=120 ;;
@@ -56,6 +56,8 @@ case "${operation}" in
   sleep_to_wake) image=sleep round=40 ;;
   *) usage ;;
 esac
+# Of a kernel that may have many CPUs.
+[[ "${operation}" != *_many ]] || image+=_many
 elf="bench/${image}_${machine}.elf"
 
 scratch="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/listing.XXXXXX")"

@@ -19,6 +19,7 @@ for machine in "${machines[@]}"; do
   if [[ -n "${counted}" ]]; then
     boot waiting
     boot sleep
+    boot waiting_many | sed 's/\t/_many\t/'
   fi
   if [[ -n "${masked}" ]]; then
     longest_stretch irq_off_max_timers masked_timers timers=200 timers=10000 sleepers=10 sleepers=1000

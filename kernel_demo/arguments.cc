@@ -23,8 +23,9 @@ struct Choice {
 };
 
 constexpr Choice<Run> kRuns[] = {
-    {"tour", Run::tour},   {"threads", Run::threads}, {"processes", Run::processes},
-    {"shell", Run::shell}, {"smp", Run::smp},         {"selftest", Run::selftest},
+    {"tour", Run::tour},         {"threads", Run::threads}, {"processes", Run::processes},
+    {"shared", Run::shared},     {"shell", Run::shell},     {"smp", Run::smp},
+    {"selftest", Run::selftest},
 };
 
 constexpr Choice<PolicyName> kPolicies[] = {
@@ -68,7 +69,7 @@ struct Parameter {
 };
 
 constexpr Parameter kParameters[] = {
-    {{"run", "tour | threads | processes | shell | smp | selftest",
+    {{"run", "tour | threads | processes | shared | shell | smp | selftest",
       "what to do; tour if not given"},
      "asks for a run that there is not",
      [](std::string_view value, Arguments& a) {

@@ -14,7 +14,7 @@
 
 namespace demo {
 
-enum class Run : uint8_t { tour, threads, processes, shell, smp, selftest };
+enum class Run : uint8_t { tour, threads, processes, shared, shell, smp, selftest };
 
 enum class PolicyName : uint8_t {
   fifo,

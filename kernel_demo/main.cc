@@ -6,6 +6,7 @@
 #include "kernel_demo/kit.h"
 #include "kernel_demo/processes.h"
 #include "kernel_demo/selftest/selftest.h"
+#include "kernel_demo/shared.h"
 #include "kernel_demo/shell/shell.h"
 #include "kernel_demo/smp/smp.h"
 #include "kernel_demo/stacks.h"
@@ -32,6 +33,7 @@ namespace {
     case Run::tour: run_tour();
     case Run::threads: run_threads(arguments);
     case Run::processes: run_processes(arguments);
+    case Run::shared: run_shared();
     case Run::shell: run_shell(arguments);
     case Run::smp: run_smp(arguments);
     case Run::selftest: run_selftest();

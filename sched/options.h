@@ -21,7 +21,8 @@ struct Options {
   /// and interrupts are let in between two looks; a machine's `relax` says how long one takes.
   unsigned polls = 0;
   /// The most CPUs there may be: how wide a `CpuSet` is. Of 1 nothing is left of what is for many:
-  /// a task is smaller by its affinity.
+  /// a task is smaller by its affinity, and what tasks wait for has no locks and, but for what is
+  /// done unmasked, no atomic read-modify-writes. `start` stops where there are more.
   size_t cpus = 64;
 };
 

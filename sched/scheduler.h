@@ -58,6 +58,7 @@
 
 #include "hal/hal.h"
 #include "sched/mailbox.h"
+#include "sched/masked_atomic.h"
 #include "sched/options.h"
 #include "sched/policy/policy.h"
 #include "sched/policy/ticket_lock.h"
@@ -124,6 +125,10 @@ class Scheduler : private Mechanism {
   /// What a task has that another can inherit.
   using Claim = typename internal::ClaimOf<P>::Type;
   using Task = sched::Task<P, typename M::Context, kOptions.latency, kOptions.cpus>;
+  /// Whether there may be several CPUs.
+  static constexpr bool kMany = kOptions.cpus > 1;
+  /// Of a store by masked code that is to be seen by other CPUs, if there are any.
+  static constexpr auto kRelease = kMany ? std::memory_order_release : std::memory_order_relaxed;
   /// Some of the CPUs: 64 of them unless the options say otherwise.
   using CpuSet = sched::CpuSet<kOptions.cpus>;
   /// Takes a task whose life is over, once off its stack: both are the kernel's again, to poison,
@@ -169,7 +174,7 @@ class Scheduler : private Mechanism {
     [[clang::acquire_capability()]] void acquire() { lock.lock(&Scheduler::relax); }
     [[clang::release_capability()]] void release() { lock.unlock(); }
 
-    TicketLock lock;
+    [[no_unique_address]] internal::MaskedLock<kMany> lock;
     // Brings what a task inherits up to date, in its owner's hands: set by the first that waits, so
     // that a kernel in which nobody does need not contain it.
     void (*settle)(Task& task) = nullptr;
@@ -328,6 +333,21 @@ class Scheduler : private Mechanism {
     /// The current task. Not the idle task's or an interrupt's business.
     Task& self() const { return *here().current_; }
 
+    /// The same, and what it counts for where that has a meaning (`Inherits`).
+    struct Caller {
+      Task& task;
+      [[no_unique_address]] Claim claim;
+    };
+    Caller caller() const {
+      const Cpu& cpu = here();
+      Task& task = *cpu.current_;
+      if constexpr (Inherits<P>) {
+        return {task, cpu.policy_.claim(task)};
+      } else {
+        return {task, {}};
+      }
+    }
+
     /// As `Scheduler::wake`. Of a task that is about to return from a wait, which it has left
     /// before, it is a wake too many and does no harm.
     void wake(Task& task) const { wake_masked(task, irq_); }
@@ -347,25 +367,24 @@ class Scheduler : private Mechanism {
 
     /// Parks until `wait` is served, and until `until` at the latest; `never`: no limit. If `wait`
     /// was not served, it is closed, and the answer says why.
-    [[gnu::always_inline]] Woken park(internal::Wait& wait, Instant until) const;
+    [[gnu::always_inline]] Woken park(Task& self, internal::Wait& wait, Instant until) const;
 
     /// Before a `park`: the switch that has become due is found by the one that comes with it.
     void forget_preemption() const { here().due_ &= ~kPreemption; }
 
     /// What `Waiting` does at its two ends.
-    void begin_wait(internal::Wait& wait) const { Scheduler::begin_wait(self(), wait); }
+    static void begin_wait(Task& task, internal::Wait& wait) { Scheduler::begin_wait(task, wait); }
     static void end_wait(Task& task, internal::Wait& wait) { Scheduler::end_wait(task, wait); }
 
-    /// As `Scheduler::bind` and `unbind`.
-    void bind(Bond& bond) const {
-      bond.next = self().bonds();
-      self().set_bonds(&bond);
+    /// As `Scheduler::bind` and `unbind`, of the current task.
+    static void bind(Task& self, Bond& bond) {
+      bond.next = self.bonds();
+      self.set_bonds(&bond);
     }
-    void unbind(Bond& bond) const {
-      Task& task = self();
-      if (task.bonds() != &bond) [[unlikely]]
-        return unbind_old(task, bond);
-      task.set_bonds(bond.next);
+    static void unbind(Task& self, Bond& bond) {
+      if (self.bonds() != &bond) [[unlikely]]
+        return unbind_old(self, bond);
+      self.set_bonds(bond.next);
     }
 
     /// A rule was broken, by this task.
@@ -499,12 +518,12 @@ class Scheduler : private Mechanism {
   /// Has `bond.abandon` called when the current task exits; after `unbind` no longer. A bond
   /// belongs to one task at a time.
   static void bind(Bond& bond) {
-    Masked masked;
-    masked.bind(bond);
+    const Masked masked;
+    masked.bind(masked.self(), bond);
   }
   static void unbind(Bond& bond) {
-    Masked masked;
-    masked.unbind(bond);
+    const Masked masked;
+    masked.unbind(masked.self(), bond);
   }
 
   /// Ends the wait of a parked task, or lets its next `park` pass. Of a task that is not alive:
@@ -776,6 +795,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void yield_to_masked(Task& target);
   static void park_masked(Task& self);
   [[gnu::noinline]] static void block(Task& self);
+  [[gnu::noinline]] static void leave_and_switch(Cpu& cpu, Task& self, Instant floor, Instant now);
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline]] static void wake_and_settle_masked(Task& task, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
@@ -810,7 +830,7 @@ class Scheduler : private Mechanism {
   // The life that `task` is in, if it is alive.
   static Life present(Task& task) { return {&task, task.ownership().generation()}; }
 
-  static bool is_deaf(const Task& task) { return task.is_waiting() && task.wait().is_deaf; }
+  static bool is_deaf(const Task& task) { return task.is_waiting() && task.wait().kind.is_deaf; }
 
   // Whether that life is over, and no other one has begun.
   static bool is_dead(Ownership seen, Life life) {
@@ -832,11 +852,11 @@ class Scheduler : private Mechanism {
   static bool is_asked_anyway(const Cpu& cpu);
   static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
-  [[gnu::noinline, clang::minsize]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
+  [[gnu::noinline]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void settle_suspension(Cpu& cpu, Task& task);
-  [[gnu::always_inline]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
+  [[gnu::noinline]] static void inherit(Cpu& cpu, Task& task, const Claim* claims);
   [[gnu::noinline]] static void kill_private(Cpu& cpu, Task& task, bool may_switch);
   static void bury(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static bool retune_private(Cpu& cpu, Task& task,
@@ -844,6 +864,11 @@ class Scheduler : private Mechanism {
   static bool admit(Cpu& cpu, Task& task, const Attributes& attributes);
   static void leave_for_good(Cpu& cpu, Task& task, Instant now);
   static bool retire(const Cpu& cpu, Task& task);
+
+  // Whether this CPU owns it, and nothing is asked of it.
+  static bool is_private(const Cpu& cpu, const Task& task) {
+    return task.is_private_to(cpu.privately_mine_);
+  }
 
   // Requests and mail: the seldom paths, compiled for size.
   static bool may_touch(const Cpu& cpu, Ownership seen);
@@ -856,7 +881,6 @@ class Scheduler : private Mechanism {
                                                               Requests requests);
 
   // From CPU to CPU (sched/affinity_impl.h).
-  static constexpr bool kMany = kOptions.cpus > 1;
   static const Moves kMoves;
   static void begin_to_move();
   static const Moves& moves(const Cpu& cpu) {
@@ -896,6 +920,8 @@ class Scheduler : private Mechanism {
   static void honour(Cpu& cpu, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void honour_due(Cpu& cpu, bool may_switch);
   [[gnu::always_inline]] static void overtake(Cpu& cpu, Task& self, Counter& count, Instant now);
+  [[gnu::always_inline]] static void give_way(Cpu& cpu, Task& self, Counter& count, Instant now);
+  [[gnu::noinline]] static void preempt_requeued(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void preempt_seldom(Cpu& cpu);
   static void charge(Cpu& cpu, Instant now);
   [[gnu::noinline, clang::minsize]] static void end_turn_early(Cpu& cpu, Instant now);
@@ -906,9 +932,13 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool cancelled_first(Cpu& cpu);
   static void expire(Cpu& cpu, Instant now);
   static void ask_by(Cpu& cpu, Instant until);
-  static Pick pick(Cpu& cpu, Instant now);
+  [[gnu::noinline]] static Pick pick(Cpu& cpu, Instant now);
+  [[gnu::always_inline]] static Pick picked(Cpu& cpu, const Choice<typename P::Entity>& choice,
+                                            Instant now);
   [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
                                                     Instant now);
+  [[gnu::always_inline]] static void switch_to(Cpu& cpu, Task& from, const Pick& pick,
+                                               Instant floor, Instant now);
   [[gnu::noinline]] static void switch_seldom(Cpu& cpu, Task& from, Task& to, Instant until,
                                               Instant now);
   [[gnu::noinline]] static void switch_or_stay(Task& from, Task& to, Instant until, Instant now);
@@ -923,6 +953,7 @@ class Scheduler : private Mechanism {
   static void time_out(Timer& timer);
   static bool watch(Cpu& cpu);
   static Woken park_timed(Task& self, Instant when);
+  [[gnu::noinline, clang::minsize]] static Woken look_again(internal::Wait& wait);
   [[gnu::noinline, clang::minsize]] static Woken park_again(internal::Wait& wait, Instant until,
                                                             bool waked);
   [[gnu::always_inline]] static std::expected<void, SpawnError> prepare(Task& task,

@@ -39,7 +39,13 @@ void Scheduler<M, P, kOptions>::ask_by(Cpu& cpu, Instant until) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 auto Scheduler<M, P, kOptions>::pick(Cpu& cpu, Instant now) -> Pick {
-  const auto [entity, until] = cpu.policy_.pick(now);
+  return picked(cpu, cpu.policy_.pick(now), now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::picked(Cpu& cpu, const Choice<typename P::Entity>& choice,
+                                       [[maybe_unused]] Instant now) -> Pick {
+  const auto [entity, until] = choice;
   if constexpr (Charges<P>) cpu.charged_.until = now;
   if constexpr (kOptions.debug_checks) {
     if (entity != nullptr && until <= now) {
@@ -97,15 +103,13 @@ void Scheduler<M, P, kOptions>::yield_masked() {
   }
   charge(cpu, now);
   require(cpu.policy_.put_back(self, Pause::yielded, now), self);
-  const auto [next, until] = pick(cpu, now);
+  const auto [next, until] = picked(cpu, cpu.policy_.pick(now), now);
   if constexpr (!KnowsPeers<P>) {
     if (&next == &self) return switch_or_stay(self, self, until, now);
   }
   self.yields_.add();
   cpu.voluntary_.add();
-  if (until < floor) [[unlikely]]
-    return switch_or_stay(self, next, until, now);
-  switch_between(cpu, self, next, until, now);
+  switch_to(cpu, self, {next, until}, floor, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -113,8 +117,7 @@ void Scheduler<M, P, kOptions>::yield_to_masked(Task& target) {
   if constexpr (YieldsTo<P>) {
     Cpu& cpu = here();
     Task& self = *cpu.current_;
-    if (&target != &self && target.is_private_to(cpu.privately_mine_) &&
-        target.stored_state() == State::ready) {
+    if (&target != &self && is_private(cpu, target) && target.stored_state() == State::ready) {
       const Instant now = M::now();
       charge(cpu, now);
       require(cpu.policy_.yield_to(self, target, now), self);
@@ -154,14 +157,32 @@ void Scheduler<M, P, kOptions>::block(Task& self) {
   const Instant now = M::now();
   charge(cpu, now);
   set_state(self, State::blocked);
-  require(cpu.policy_.dequeue(self, Leave::blocked, now), self);
   self.runnable_.stop(now);
   self.parks_.add();
   cpu.voluntary_.add();
-  const auto [next, until] = pick(cpu, now);
-  if (until < floor) [[unlikely]]
-    return switch_or_stay(self, next, until, now);
-  switch_between(cpu, self, next, until, now);
+  if constexpr (PassesOn<P>) {
+    if (!cpu.policy_.leads(self)) [[unlikely]]
+      return leave_and_switch(cpu, self, floor, now);
+    Choice<typename P::Entity> choice;
+    require(cpu.policy_.pass_on(self, now, choice), self);
+    switch_to(cpu, self, picked(cpu, choice, now), floor, now);
+  } else {
+    leave_and_switch(cpu, self, floor, now);
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::leave_and_switch(Cpu& cpu, Task& self, Instant floor, Instant now) {
+  require(cpu.policy_.dequeue(self, Leave::blocked, now), self);
+  switch_to(cpu, self, picked(cpu, cpu.policy_.pick(now), now), floor, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::switch_to(Cpu& cpu, Task& from, const Pick& pick, Instant floor,
+                                          Instant now) {
+  if (pick.until < floor) [[unlikely]]
+    return switch_or_stay(from, pick.task, pick.until, now);
+  switch_between(cpu, from, pick.task, pick.until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -217,9 +238,17 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt() {
   Cpu& cpu = here_once();
   if (cpu.due_ != kPreemption) [[unlikely]]
-    return preempt_seldom(cpu);
+    return (cpu.due_ & ~kPreemption) == kRequeued ? preempt_requeued(cpu) : preempt_seldom(cpu);
   cpu.due_ = kNothing;
   overtake(cpu, *cpu.current_, cpu.preemptions_, M::now());
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::preempt_requeued(Cpu& cpu) {
+  const Instant now = M::now();
+  charge(cpu, now);
+  cpu.due_ = kNothing;
+  give_way(cpu, *cpu.current_, cpu.preemptions_, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -252,7 +281,12 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Counter& count, Instant now) {
   charge(cpu, now);
   require(cpu.policy_.put_back(self, Pause::preempted, now), self);
-  const auto [next, until] = pick(cpu, now);
+  give_way(cpu, self, count, now);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::give_way(Cpu& cpu, Task& self, Counter& count, Instant now) {
+  const auto [next, until] = picked(cpu, cpu.policy_.pick(now), now);
   // Whoever was more urgent may have been given other attributes since it came due, or is held
   // back.
   if (&next == &self) [[unlikely]] {
@@ -261,9 +295,7 @@ void Scheduler<M, P, kOptions>::overtake(Cpu& cpu, Task& self, Counter& count, I
   }
   self.preemptions_.add();
   count.add();
-  if (until < cpu.armed_) [[unlikely]]
-    return switch_or_stay(self, next, until, now);
-  switch_between(cpu, self, next, until, now);
+  switch_to(cpu, self, {next, until}, cpu.armed_, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -425,18 +457,23 @@ Waited Scheduler<M, P, kOptions>::sleep_until(Instant when) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-Woken Scheduler<M, P, kOptions>::Masked::park(internal::Wait& wait, Instant until) const {
+Woken Scheduler<M, P, kOptions>::Masked::park(Task& self, internal::Wait& wait,
+                                              Instant until) const {
   if (irq_ != M::kUnmasked) [[unlikely]]
     stop_masked();
   // The common case in one piece: nobody has asked anything of the task before, and nobody does
   // while it waits. Otherwise it begins again, which may be to look why it has ended.
-  Task& task = self();
-  if (until != never || task.permit_ || task.mark() != Task::Mark::none) [[unlikely]]
+  if (until != never || self.permit_ || self.mark() != Task::Mark::none) [[unlikely]]
     return park_again(wait, until, false);
-  block(task);
-  if (!wait.is_served()) [[unlikely]]
-    return park_again(wait, never, true);
+  block(self);
+  if (!wait.template is_served<kMany>()) [[unlikely]]
+    return look_again(wait);
   return Woken::by_wake;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+Woken Scheduler<M, P, kOptions>::look_again(internal::Wait& wait) {
+  return park_again(wait, never, true);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -449,9 +486,9 @@ Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until,
     bool permit = waked || task.permit_;
     task.permit_ = false;
     do {
-      if (waked && wait.claim_changed != nullptr) {
+      if (waked && wait.kind.claim_changed != nullptr) {
         // Made ready, it may have got a later deadline: so it is no longer where it was in line.
-        wait.claim_changed(wait);
+        wait.kind.claim_changed(wait);
         here().due_ &= ~kPreemption;
       }
       reason = park_timed(task, until);
@@ -532,7 +569,7 @@ void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
     // and to park again, and would not know.
     internal::Wait& wait = task.wait();
     if (wait.is_over() || !wait.close()) return;  // served: the wake is on its way
-    if (wait.gave_up != nullptr) wait.gave_up(wait);
+    if (wait.kind.gave_up != nullptr) wait.kind.gave_up(wait);
     task.woken_ = reason;
   }
   if (!is_blocked) return;
@@ -677,8 +714,8 @@ bool Scheduler<M, P, kOptions>::retune_private(Cpu& cpu, Task& task, const Attri
   const bool admitted = cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes);
   if (state == State::ready) queue(cpu, task, Enter::retuned, now);
   if constexpr (Inherits<P>) {
-    if (task.is_waiting() && task.wait().claim_changed != nullptr) {
-      task.wait().claim_changed(task.wait());
+    if (task.is_waiting() && task.wait().kind.claim_changed != nullptr) {
+      task.wait().kind.claim_changed(task.wait());
     }
   }
   return admitted;
@@ -704,7 +741,7 @@ bool Scheduler<M, P, kOptions>::retire(const Cpu& cpu, Task& task) {
   // With a request pending the task is in a mailbox, or on its way there: this CPU will find it
   // there, and retire it then (`next_mail`).
   const Ownership seen = task.ownership();
-  return task.is_private_to(cpu.privately_mine_) && task.change(seen, seen.after_death());
+  return is_private(cpu, task) && task.change(seen, seen.after_death());
 }
 
 // ---- Requests and mail ----------------------------------------------------------------------
@@ -718,8 +755,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
   Cpu& cpu = here_once();
-  if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
-      [[unlikely]] {
+  if (!is_private(cpu, task) || task.stored_state() != State::blocked) [[unlikely]] {
     return request_masked(present(task), request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
@@ -736,7 +772,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
           kick_self(cpu);  // see `honour`
         }
         cpu.due_ |= kPreemption;
-      } else if (until < cpu.until_) {
+      } else if (until != never && until < cpu.until_) {
         ask_by(cpu, until);
       }
     }
@@ -747,8 +783,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_switch) {
   Cpu& cpu = here();
-  if (!task.is_private_to(cpu.privately_mine_) || task.stored_state() != State::blocked)
-      [[unlikely]] {
+  if (!is_private(cpu, task) || task.stored_state() != State::blocked) [[unlikely]] {
     request_masked(present(task), request::wake, may_switch);
     // Not even if that was mail is what changed here let lie.
     return honour(here(), may_switch);
@@ -938,6 +973,7 @@ void Scheduler<M, P, kOptions>::handle_seldom(Cpu& cpu, Task& task, Requests req
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sink sink) {
   Cpu& cpu = cpus[number];
+  if (cpus.size() > kOptions.cpus) stop("more CPUs than the options allow", cpu.idle_);
   M::start_cpu(cpu, number);
   cpu.cpus_ = cpus.data();
   cpu.count_ = cpus.size();
@@ -1084,10 +1120,11 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
     -> std::expected<uint64_t, JoinError> {
   Masked masked;
   Task& task = *life.task;
-  if (&task == &masked.self()) return std::unexpected(JoinError::itself);
+  Task& self = masked.self();
+  if (&task == &self) return std::unexpected(JoinError::itself);
   Graph& graph = here().cpus_->graph_;
   internal::Wait wait;
-  internal::Joiner joiner(wait, masked.self(), &give_joined);
+  internal::Joiner joiner(wait, self, &give_joined);
   {
     GraphGuard guard(graph);
     const Ownership seen = task.ownership(std::memory_order_acquire);
@@ -1111,9 +1148,9 @@ auto Scheduler<M, P, kOptions>::join(Life life, Instant until)
     }
     joiner.enter(task.joiners_);
   }
-  masked.begin_wait(wait);
-  const Woken reason = masked.park(wait, until);
-  Masked::end_wait(masked.self(), wait);
+  begin_wait(self, wait);
+  const Woken reason = masked.park(self, wait, until);
+  end_wait(self, wait);
   if (reason != Woken::by_wake) {
     GraphGuard guard(graph);
     joiner.leave();

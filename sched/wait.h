@@ -15,7 +15,7 @@
 //     Waiter<S> waiter(waiting);
 //     queue.insert(waiter);
 //     queue.unlock();
-//     return queue.wait(masked, waiter, until, [] {});  // afterwards the waiter is in no queue
+//     return queue.wait(masked, waiting, waiter, until, [] {});  // afterwards it is in no queue
 //
 // and on the other side, masked too, with the queue locked:
 //
@@ -33,8 +33,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "sched/masked_atomic.h"
 #include "sched/policy/policy.h"
-#include "sched/policy/ticket_lock.h"
 #include "sched/policy/tree.h"
 #include "sched/task.h"
 
@@ -75,15 +75,31 @@ struct ClaimOf<P> {
   using Type = typename P::Claim;
 };
 
+class Wait;
+
+/// What all waits of a kind have in common.
+struct WaitKind {
+  // Called masked, on the CPU that owns the task: when the wait has ended and was not served,
+  // before the task runs; and when the claim of the task has changed. Null: never mind.
+  void (*gave_up)(Wait& self) = nullptr;
+  void (*claim_changed)(Wait& self) = nullptr;
+  bool is_deaf = false;  // neither kill nor cancel ends it
+};
+inline constexpr WaitKind kPlainWait;
+
 /// What of a `Waiting` the mechanism knows.
 class Wait {
  public:
-  Wait() = default;
+  explicit Wait(const WaitKind& kind = kPlainWait) : kind(kind) {}
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
   /// Whether a server has ended it. All that the server stored before is visible.
-  bool is_served() const { return outcome_.load(std::memory_order_acquire) > kServing; }
+  template <bool kMany = true>
+  bool is_served() const {
+    if constexpr (!kMany) return outcome_.load(std::memory_order_relaxed) > kServing;
+    return outcome_.load(std::memory_order_acquire) > kServing;
+  }
 
   /// Whether it has ended, by a server or otherwise.
   bool is_over() const {
@@ -92,16 +108,21 @@ class Wait {
   }
 
   /// A server's first step: from here on nobody else ends it, and the task does not return before
-  /// the second. False: it has ended already.
+  /// the second. False: it has ended already. Where there is one CPU, masked, a look will do.
+  template <bool kMany = true>
   bool begin_to_serve() {
+    if constexpr (!kMany) return outcome_.load(std::memory_order_relaxed) == kOpen;
     uintptr_t open = kOpen;
     return outcome_.compare_exchange_strong(open, kServing, std::memory_order_acquire,
                                             std::memory_order_relaxed);
   }
 
   /// A server's second and last step: after it this object may be gone.
+  template <bool kMany = true>
   void serve(const void* waiter) {
-    outcome_.store(reinterpret_cast<uintptr_t>(waiter), std::memory_order_release);
+    const uintptr_t outcome = reinterpret_cast<uintptr_t>(waiter);
+    if constexpr (!kMany) return outcome_.store(outcome, std::memory_order_relaxed);
+    outcome_.store(outcome, std::memory_order_release);
   }
 
   /// The end of it that is no service. False: it has been served.
@@ -122,13 +143,9 @@ class Wait {
     return reinterpret_cast<const void*>(outcome_.load(std::memory_order_relaxed));
   }
 
-  Bond* bonds;           // the task's, while it waits
-  bool is_deaf = false;  // neither kill nor cancel ends it
-  void* owned;           // what it waits for, of one that waits for an owner (sched/sync/owned.h)
-  // Called masked, on the CPU that owns the task: when the wait has ended and was not served,
-  // before the task runs; and when the claim of the task has changed. Null: never mind.
-  void (*gave_up)(Wait& self) = nullptr;
-  void (*claim_changed)(Wait& self) = nullptr;
+  const WaitKind& kind;
+  Bond* bonds;  // the task's, while it waits
+  void* owned;  // what it waits for, of one that waits for an owner (sched/sync/owned.h)
 
  private:
   static constexpr uintptr_t kOpen = 0;
@@ -186,10 +203,8 @@ class WaitQueue;
 template <typename S>
 class Waiting : public internal::Wait {
  public:
-  explicit Waiting(typename S::Masked& masked) : task(masked.self()) {
-    if constexpr (Ranks<typename S::Policy>) claim_changed = &reorder;
-    masked.begin_wait(*this);
-  }
+  explicit Waiting(const typename S::Masked& masked, const internal::WaitKind& kind = kReordered)
+      : Waiting(masked.caller(), kind) {}
   ~Waiting() { S::Masked::end_wait(task, *this); }
 
   /// Its waiter, where it has one.
@@ -200,10 +215,19 @@ class Waiting : public internal::Wait {
  private:
   friend Waiter<S>;
 
+  Waiting(typename S::Masked::Caller caller, const internal::WaitKind& kind)
+      : internal::Wait(kind), task(caller.task), claim_(caller.claim) {
+    S::Masked::begin_wait(task, *this);
+  }
+
   static void reorder(internal::Wait& self) {
     const typename S::Claim claim = S::claim(static_cast<Waiting&>(self).task);
     for (auto* waiter = static_cast<Waiting&>(self).first_; waiter != nullptr;
          waiter = waiter->next_) {
+      if (waiter->home_ == nullptr) {  // it has yet to enter
+        waiter->claim_ = claim;
+        continue;
+      }
       WaitQueue<S>& queue = *static_cast<WaitQueue<S>*>(waiter->home_);
       queue.lock();
       queue.update(*waiter, claim);
@@ -211,7 +235,11 @@ class Waiting : public internal::Wait {
     }
   }
 
+  static constexpr internal::WaitKind kReordered{
+      .claim_changed = Ranks<typename S::Policy> ? &reorder : nullptr};
+
   Waiter<S>* first_ = nullptr;
+  [[no_unique_address]] const typename S::Claim claim_;  // when it began
 };
 
 /// A task's place in one queue: what a primitive derives from to say what it is waited for there.
@@ -219,9 +247,11 @@ template <typename S>
 class Waiter : public TreeLink<Waiter<S>> {
  public:
   explicit Waiter(Waiting<S>& waiting)
-      : TreeLink<Waiter>(Unlinked{}), waiting_(waiting), next_(waiting.first_) {
+      : TreeLink<Waiter>(Unlinked{}),
+        waiting_(waiting),
+        next_(waiting.first_),
+        claim_(waiting.claim_) {
     waiting.first_ = this;
-    if constexpr (Inherits<typename S::Policy>) claim_ = S::claim(task());
   }
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
@@ -241,7 +271,7 @@ class Waiter : public TreeLink<Waiter<S>> {
   Waiter* const next_;  // of the same call
   WaitTree<S>* home_ = nullptr;
   bool is_in_ = false;
-  [[no_unique_address]] typename S::Claim claim_{};
+  [[no_unique_address]] typename S::Claim claim_;
 };
 
 /// Waiters in the order in which they are served. Whoever calls holds the lock that it is under.
@@ -288,7 +318,7 @@ class WaitTree {
   }
 
   /// What all that wait claim together. Not when it is empty.
-  Claim claims() const
+  const Claim& claims() const
     requires Inherits<P>
   {
     if constexpr (AddsClaims<P>) {
@@ -342,10 +372,10 @@ class WaitTree {
   template <typename F>
   Task* serve_removed(Waiter<S>& waiter, F& hand_over) {
     Task& task = waiter.task();
-    if (!waiter.waiting_.begin_to_serve()) [[unlikely]]
+    if (!waiter.waiting_.template begin_to_serve<S::kMany>()) [[unlikely]]
       return nullptr;
     hand_over(waiter);
-    waiter.waiting_.serve(&waiter);
+    waiter.waiting_.template serve<S::kMany>(&waiter);
     return &task;
   }
 
@@ -385,28 +415,30 @@ class [[clang::capability("mutex")]] WaitQueue : public WaitTree<S> {
   /// Parks until the call of `waiter` ends; not locked. Afterwards the waiter is in no queue; if
   /// the call was not served, `gave_up()` has been called, locked, just after it left.
   template <typename F>
-  [[gnu::always_inline]] Waited wait(typename S::Masked& masked, Waiter<S>& waiter, Instant until,
-                                     F gave_up) {
-    const Woken reason = masked.park(waiter.waiting_, until);
+  [[gnu::always_inline]] Waited wait(const typename S::Masked& masked, Waiting<S>& waiting,
+                                     Waiter<S>& waiter, Instant until, F gave_up) {
+    const Woken reason = masked.park(waiting.task, waiting, until);
     if (reason == Woken::by_wake) [[likely]]
       return Waited::done;
-    leave(waiter, gave_up);
-    return waited(reason);
+    return leave(waiter, reason, gave_up);
   }
 
  private:
   template <typename F>
-  [[gnu::noinline, clang::minsize]] void leave(Waiter<S>& waiter, F gave_up) {
-    lock();
+  [[gnu::noinline, clang::minsize]] static Waited leave(Waiter<S>& waiter, Woken reason,
+                                                        F gave_up) {
+    WaitQueue& queue = *static_cast<WaitQueue*>(waiter.home_);
+    queue.lock();
     // Not if a server has found it closed and taken it out.
     if (waiter.is_in()) {
-      this->remove(waiter);
+      queue.remove(waiter);
       gave_up();
     }
-    unlock();
+    queue.unlock();
+    return waited(reason);
   }
 
-  TicketLock lock_;
+  [[no_unique_address]] internal::MaskedLock<S::kMany> lock_;
 };
 
 }  // namespace sched

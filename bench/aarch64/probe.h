@@ -28,6 +28,9 @@ struct Probe {
         : "r"(kEnableAndReset), "r"(kCycles));
   }
 
+  /// Programs may read it, too.
+  static void let_user_mode_count() { asm volatile("msr pmuserenr_el0, %0" : : "r"(uint64_t{1})); }
+
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;

@@ -18,7 +18,7 @@
 
 namespace {
 
-using S = sched::Scheduler<hal::Native, sched::FixedPriority>;
+using S = sched::Scheduler<hal::Native, sched::FixedPriority, sched::Options{.cpus = 1}>;
 using bench::Probe;
 
 constinit S::Cpu cpus[1];

@@ -18,6 +18,9 @@ struct Probe {
   /// Once, before anything is read.
   static void start_counter() {}
 
+  /// Programs may read it, too.
+  static void let_user_mode_count() { asm volatile("csrs scounteren, 4"); }
+
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     uint64_t count;

@@ -18,6 +18,9 @@ struct Probe {
   /// Once, before anything is read.
   static void start_counter() {}
 
+  /// Programs may read it, too: they always may.
+  static void let_user_mode_count() {}
+
   /// Reads the counter and stores it, in one piece that the compiler puts nothing into.
   static void mark(uint64_t& slot) {
     asm volatile("rdtsc\n mov %%eax, 0(%0)\n mov %%edx, 4(%0)\nbench_begin_%=:"

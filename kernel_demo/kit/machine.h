@@ -129,6 +129,10 @@ struct Trap {
 bool is_readable(uintptr_t address);
 bool is_guard(uintptr_t address);
 
+/// Maps one page of the kind that `guard` takes for another use: text, rodata or data. For this
+/// CPU; another one may reach it as it was until its TLB forgets.
+void set_access(std::span<std::byte> page, Access access);
+
 /// Builds the page tables for `ram` and turns them on.
 void start_paging(Range ram);
 /// Turns them on for a further CPU.

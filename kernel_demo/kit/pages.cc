@@ -115,9 +115,13 @@ void guard(std::span<std::byte> page) {
 }
 
 void unguard(std::span<std::byte> page) {
+  if (!is_guard(check_page(page))) panic("unguard of a page that is not guarded", nullptr);
+  set_access(page, Access::data);
+}
+
+void set_access(std::span<std::byte> page, Access access) {
   const uintptr_t address = check_page(page);
-  if (!is_guard(address)) panic("unguard of a page that is not guarded", nullptr);
-  entry_of(address) = machine::leaf(address, Access::data, false);
+  entry_of(address) = machine::leaf(address, access, false);
   machine::flush(address);
 }
 

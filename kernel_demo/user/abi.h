@@ -27,16 +27,22 @@ enum class Call : uint64_t {
   wake_word,   ///< (address, count): the first `count` who wait for this word; how many
   attributes,  ///< (number): the one number that a person can set of a task under the kernel's
                ///< policy (priority, weight, reserved percent of the CPU, ...)
+  map_shared,  ///< (address): the image of the shared scheduler, once; 0: where the kernel likes
+               ///< best. Waits for the first turn; the number of this space in the pool
+  do_yield,    ///< (space): lets that space run, or whichever comes first where that one does not
+               ///< wait; sleeps where none has anything to do. Until it is this one's turn again
+  ask,         ///< (handle, number): the kernel does something with the number, and then wakes
+               ///< the task with this handle. At once
 };
-inline constexpr uint64_t kCalls = 11;
+inline constexpr uint64_t kCalls = 14;
 
 enum class Error : int64_t {
   unknown_call = -1,
   bad_address = -2,    ///< what an argument points to is not all the caller's memory
   bad_value = -3,      ///< out of range, or misaligned
-  no_program = -4,     ///< of this name
+  no_program = -4,     ///< of this name, or no shared scheduler
   no_process = -5,     ///< no child of the caller's has this id
-  no_room = -6,        ///< for another process
+  no_room = -6,        ///< for another process, space or question
   refused = -7,        ///< by the policy
   not_supported = -8,  ///< the policy has nothing that can be set
 };
@@ -59,6 +65,9 @@ inline constexpr size_t kStackSize = 0x4000;
 inline constexpr uintptr_t kStackBegin = kStackEnd - kStackSize;
 inline constexpr uintptr_t kProgramEnd = kStackBegin - 0x1000;
 inline constexpr uintptr_t kEnd = 0x100'0000;
+
+/// Where the shared scheduler's image lies if nobody says otherwise.
+inline constexpr uintptr_t kShared = 0x80'0000;
 
 }  // namespace user
 

@@ -61,7 +61,8 @@ void AddressSpace::destroy() {
       kit::Table& low = kit::machine::branch_target(entry);
       for (const uint64_t leaf : low.entries) {
         if (!kit::machine::is_valid(leaf)) continue;
-        give_page(reinterpret_cast<Page*>(user_machine::page_of(leaf)));
+        Page* const page = reinterpret_cast<Page*>(user_machine::page_of(leaf));
+        if (is_from_memory(page)) give_page(page);
       }
       give_table(&low);
     }
@@ -73,17 +74,18 @@ void AddressSpace::destroy() {
 }
 
 std::byte* AddressSpace::add(uintptr_t address, kit::Access access) {
-  uint64_t& entry = middle().entries[index(address, 1)];
-  if (!kit::machine::is_valid(entry)) {
-    kit::Table* const low = take_table();
-    if (low == nullptr) return nullptr;
-    entry = user_machine::branch(*low);
-  }
-  Page* const page = take_page();
+  uint64_t* const entry = entry_for(address);
+  Page* const page = entry == nullptr ? nullptr : take_page();
   if (page == nullptr) return nullptr;
-  kit::machine::branch_target(entry).entries[index(address, 0)] =
-      user_machine::leaf(page->bytes, access);
+  *entry = user_machine::leaf(page->bytes, access);
   return page->bytes;
+}
+
+bool AddressSpace::share(uintptr_t address, std::byte* page, kit::Access access) {
+  uint64_t* const entry = entry_for(address);
+  if (entry == nullptr) return false;
+  *entry = user_machine::leaf(page, access);
+  return true;
 }
 
 std::byte* AddressSpace::find(uintptr_t address) const {
@@ -108,6 +110,16 @@ bool AddressSpace::copy_in(std::span<std::byte> to, uintptr_t from) const {
 }
 
 hal::Native::Space AddressSpace::root() const { return user_machine::space_of(*tables_[0]); }
+
+uint64_t* AddressSpace::entry_for(uintptr_t address) {
+  uint64_t& entry = middle().entries[index(address, 1)];
+  if (!kit::machine::is_valid(entry)) {
+    kit::Table* const low = take_table();
+    if (low == nullptr) return nullptr;
+    entry = user_machine::branch(*low);
+  }
+  return &kit::machine::branch_target(entry).entries[index(address, 0)];
+}
 
 kit::Table& AddressSpace::middle() const { return *tables_[user_machine::kLevels - 2]; }
 

@@ -39,6 +39,10 @@ class AddressSpace {
   /// is none yet, for `access`: text, rodata or data. Null: no pages left.
   std::byte* add(uintptr_t address, kit::Access access);
 
+  /// Maps a page that is another's too, which `destroy` leaves alone: one of the kernel's image.
+  /// False: no pages left for a table.
+  bool share(uintptr_t address, std::byte* page, kit::Access access);
+
   /// Where the kernel finds the byte at a user's `address`; null if the user has nothing there. Up
   /// to the end of the page.
   std::byte* find(uintptr_t address) const;
@@ -54,6 +58,8 @@ class AddressSpace {
   static constexpr unsigned kMostLevels = 4;
 
   kit::Table& middle() const;
+  // The leaf for an address, for a table of its own if need be; null: no pages left for that.
+  uint64_t* entry_for(uintptr_t address);
 
   // The copies, from the top down to the one that maps 2 MiB an entry.
   kit::Table* tables_[kMostLevels - 1] = {};

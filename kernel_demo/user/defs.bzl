@@ -30,7 +30,7 @@ def user_program(name, deps = [], linkopts = [], **kwargs):
         **kwargs
     )
 
-def user_programs(name, programs, **kwargs):
+def user_programs(name, programs, shared_scheduler = None, **kwargs):
     """A library that embeds user programs in the image that it is linked into: `demo::programs()`.
 
     An image has one of these.
@@ -38,13 +38,15 @@ def user_programs(name, programs, **kwargs):
     Args:
       name: the target.
       programs: user_program targets, whose names are the programs'.
+      shared_scheduler: a shared_scheduler_image for programs to map, if they may: `demo::shared_scheduler()`.
       **kwargs: visibility, testonly, ...
     """
     names = [program.split(":")[-1] for program in programs]
+    files = programs + ([shared_scheduler] if shared_scheduler else [])
     assembly = []
     declarations = []
     rows = []
-    for program, label in zip(names, programs):
+    for program, label in zip(names + ["_shared_scheduler"], files):
         assembly += [
             ".globl user_program_%s, user_program_%s_end" % (program, program),
             ".balign 16",
@@ -53,7 +55,8 @@ def user_programs(name, programs, **kwargs):
             "user_program_%s_end:" % program,
         ]
         declarations.append("extern const std::byte user_program_%s[], user_program_%s_end[];" % (program, program))
-        rows.append("{\"%s\", user_program_%s, user_program_%s_end}," % (program, program, program))
+        if label != shared_scheduler:
+            rows.append("{\"%s\", user_program_%s, user_program_%s_end}," % (program, program, program))
     source = [
         "// Written by user_programs: the embedded programs, and their table.",
         "#include \"kernel_demo/user/program.h\"",
@@ -72,11 +75,14 @@ def user_programs(name, programs, **kwargs):
         "};",
         "return kAll;",
         "}",
+        "std::span<const std::byte> shared_scheduler() {",
+        "return {user_program__shared_scheduler, user_program__shared_scheduler_end};" if shared_scheduler else "return {};",
+        "}",
         "}  // namespace demo",
     ]
     native.genrule(
         name = name + "_source",
-        srcs = programs,
+        srcs = files,
         outs = [name + ".cc"],
         # What the assembly includes is in no dependency file: their digests make this another source
         # when they change.
@@ -89,7 +95,7 @@ def user_programs(name, programs, **kwargs):
         srcs = [name + ".cc"],
         target_compatible_with = ["@platforms//os:none"],
         # What the assembly includes is an input of the compiler's.
-        textual_hdrs = programs,
+        textual_hdrs = files,
         deps = [str(Label("//kernel_demo/user:program"))],
         **kwargs
     )

@@ -53,6 +53,11 @@ void give_page(Page* page) {
   hal::Native::unmask(irq);
 }
 
+bool is_from_memory(const Page* page) {
+  const std::span<std::byte> memory = kit::memory();
+  return page->bytes >= memory.data() && page->bytes < memory.data() + memory.size();
+}
+
 size_t pages_in_use() { return in_use; }
 
 void limit_pages(size_t most) { limit = most; }

@@ -21,6 +21,9 @@ Page* take_page();
 /// Gives a page back that nobody uses any more.
 void give_page(Page* page);
 
+/// Whether `take_page` can have returned it.
+bool is_from_memory(const Page* page);
+
 /// How many are out.
 size_t pages_in_use();
 

@@ -30,6 +30,9 @@ struct Process {
   bool uses_fpu = false;  ///< from the first use on
   hal::Native::Fpu fpu;
 
+  uint16_t shared_space = 0;      ///< its number in the shared scheduler; 0: it has not joined
+  bool has_shared_image = false;  ///< mapped, all of it or as much as there was room for
+
   int64_t ending = user::kKilled;  ///< as `user::Call::wait` answers
   hal::UserTrap fault;             ///< where it ended by one
   uint64_t preempted_calls = 0;    ///< where that is watched (Processes)

@@ -25,6 +25,7 @@
 #include "kernel_demo/user/abi.h"
 #include "kernel_demo/user/machine.h"
 #include "kernel_demo/user/process.h"
+#include "kernel_demo/user/shared_spaces.h"
 #include "kernel_demo/user/trap.h"
 #include "sched/sync/address_wait.h"
 
@@ -40,6 +41,8 @@ class Processes {
   using Error = user::Error;
 
  public:
+  using SharedSpaces = demo::SharedSpaces<Kernel>;
+
   /// Lets processes run on this CPU. Once, from a task, before the first `spawn`.
   static void start() {
     const Machine::Irq irq = Machine::mask();
@@ -142,6 +145,8 @@ class Processes {
     process.ending = user::kKilled;
     process.fault = {};
     process.preempted_calls = 0;
+    process.shared_space = 0;
+    process.has_shared_image = false;
     process.parent = 0;
     process.id = 0;
   }
@@ -188,6 +193,7 @@ class Processes {
       typename Machine::Context nobody;
       Machine::adopt(nobody, kernel_space_, nullptr);
     }
+    SharedSpaces::leave(process->shared_space);
     process->space.destroy();
     process->task = nullptr;
     if (process->waiter != nullptr) S::wake(*static_cast<Task*>(process->waiter));
@@ -256,6 +262,9 @@ class Processes {
       case user::Call::wait_word: return wait_word(self, first, second, third);
       case user::Call::wake_word: return wake_word(self, first, second);
       case user::Call::attributes: return set_attributes(first);
+      case user::Call::map_shared: return map_shared(self, first);
+      case user::Call::do_yield: return SharedSpaces::yield(self.shared_space, first);
+      case user::Call::ask: return SharedSpaces::ask(self.shared_space, first, second);
     }
     return static_cast<int64_t>(Error::unknown_call);
   }
@@ -313,6 +322,16 @@ class Processes {
     const auto word = word_at(self, address);
     if (!word) return static_cast<int64_t>(word.error());
     return static_cast<int64_t>(words_.wake(**word, count));
+  }
+
+  static int64_t map_shared(Process& self, uintptr_t address) {
+    if (self.has_shared_image) return static_cast<int64_t>(Error::bad_value);
+    const auto space = SharedSpaces::join(self.space, address == 0 ? user::kShared : address);
+    self.has_shared_image = space || space.error() != Error::bad_value;
+    if (!space) return static_cast<int64_t>(space.error());
+    self.shared_space = *space;
+    SharedSpaces::wait_for_turn(*space);
+    return *space;
   }
 
   static int64_t set_attributes(uint64_t number) {

@@ -21,6 +21,9 @@ struct Program {
 /// Those of this image.
 std::span<const Program> programs();
 
+/// The file of the shared scheduler (sched/shared); empty: this image has none.
+std::span<const std::byte> shared_scheduler();
+
 }  // namespace demo
 
 #endif  // BATON_KERNEL_DEMO_USER_PROGRAM_H_

@@ -43,6 +43,9 @@ inline int64_t wait_word(const std::atomic<uint32_t>& word, uint32_t value,
 inline int64_t wake_word(const std::atomic<uint32_t>& word, uint64_t count) {
   return call(Call::wake_word, word_of(&word), count);
 }
+inline int64_t map_shared(uintptr_t address = 0) { return call(Call::map_shared, address); }
+inline int64_t do_yield(uint16_t space) { return call(Call::do_yield, space); }
+inline int64_t ask(uint64_t handle, uint64_t number) { return call(Call::ask, handle, number); }
 inline int64_t set_attributes(uint64_t number) { return call(Call::attributes, number); }
 
 /// Which bits were set in any register when the program began, but in the stack pointer: none

@@ -1,9 +1,10 @@
 // Fixed priorities: of all runnable tasks one of the highest priority runs. Within a priority first
 // in, first out, or round robin where that level has a slice. docs/policies/fixed_priority.md
 //
-// 256 levels, each a ring; which of them hold somebody is kept in a bitmap (`LevelSet`), so that
-// the highest is found in constant time, and only when the highest empties: its address is cached,
-// and so is how long a turn there may last.
+// 256 levels, each a ring. The highest that holds somebody is known by its address, and so is how
+// long a turn there may last; the one that it was before is too, as long as it comes next: who
+// preempts and blocks again leaves it as it was. All others that hold somebody are in a bitmap
+// (`LevelSet`), in which the highest is found in constant time when neither of the two is left.
 //
 // A task that is preempted goes on later with what is left of its slice: were it whole again, a
 // level whose tasks are preempted often enough would never come to the second of them.
@@ -28,6 +29,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "sched/policy/level_set.h"
 #include "sched/policy/policy.h"
@@ -149,7 +151,7 @@ class BasicFixedPriority {
     }
   }
 
-  Links enqueue(Entity& entity, Enter why, Instant) {
+  [[gnu::always_inline]] Links enqueue(Entity& entity, Enter why, Instant) {
     const Links links = enter(entity, &Queue::push_back);
     if (why == Enter::inherited && links == Links::intact) {
       Level& level = levels_[entity.level()];
@@ -189,6 +191,32 @@ class BasicFixedPriority {
     return queue.rotate(entity);
   }
 
+  /// Not with thresholds: whoever leaves goes home first. It does not lead where one more urgent
+  /// has come before it.
+  bool leads(const Entity& current) const
+    requires(!kHasThresholds)
+  {
+    [[assume(top_ != nullptr)]];  // the entity is in a ring
+    return &top_->queue.front() == &current;
+  }
+  [[gnu::always_inline]] Links pass_on(Entity& current, Instant now, Choice<Entity>& next)
+    requires(!kHasThresholds)
+  {
+    Level& level = *top_;
+    level.left = {};
+    if (Queue::is_alone(current)) {
+      if (level.queue.remove_last(current) == Links::corrupt) return Links::corrupt;
+      find_top(current.level());
+      next = pick(now);
+    } else {
+      if (level.queue.remove_front(current) == Links::corrupt) return Links::corrupt;
+      update_turn();
+      end_ = Instant{now.ticks + turn_.ticks};
+      next = {&level.queue.front(), end_};
+    }
+    return Links::intact;
+  }
+
   /// Not with thresholds: whether a task that goes home finds somebody there, or at a level
   /// between, takes as long to find out as to pick.
   bool has_peer(const Entity& current) const
@@ -197,7 +225,7 @@ class BasicFixedPriority {
     return !Queue::is_alone(current);
   }
 
-  Choice<Entity> pick(Instant now) {
+  [[gnu::always_inline]] Choice<Entity> pick(Instant now) {
     if (top_ == nullptr) return {};
     if constexpr (kHasThresholds) {
       Entity& front = top_->queue.front();
@@ -230,7 +258,11 @@ class BasicFixedPriority {
   /// The most urgent, of the first 16.
   Entity* surplus(bool (*allowed)(const Entity&), Instant) {
     int looks = 16;
-    for (LevelSet rest = occupied_; !rest.empty() && looks > 0;) {
+    LevelSet rest = others_;
+    for (const Level* level : {top_, second_}) {
+      if (level != nullptr) rest.insert(number_of(*level));
+    }
+    while (!rest.empty() && looks > 0) {
       const uint8_t level = static_cast<uint8_t>(rest.highest());
       if (Entity* const found = levels_[level].queue.find(allowed, looks)) return found;
       rest.erase(level);
@@ -272,11 +304,15 @@ class BasicFixedPriority {
     const bool was_empty = level.queue.empty();
     if ((level.queue.*push)(entity) == Links::corrupt) return Links::corrupt;
     if (was_empty) {
-      occupied_.insert(entity.level());
+      Level* other = &level;
       if (&level > top_) {  // null is below every level
+        other = std::exchange(second_, top_);
         top_ = &level;
         turn_ = forever;
+      } else if (second_ != nullptr && &level > second_) {
+        other = std::exchange(second_, &level);
       }
+      if (other != nullptr) others_.insert(number_of(*other));
     } else if (&level == top_) {
       turn_ = level.slice();
     }
@@ -288,14 +324,44 @@ class BasicFixedPriority {
     const bool last = Queue::is_alone(entity);
     const Links links = last ? level.queue.remove_last(entity) : level.queue.remove(entity);
     if (links == Links::corrupt) return Links::corrupt;
-    if (last) occupied_.erase(entity.level());
-    if (&level != top_) return Links::intact;
-    if (last) {
-      const int highest = occupied_.highest(entity.level());
-      top_ = highest < 0 ? nullptr : &levels_[highest];
+    if (&level != top_) {
+      if (last) leave_others(level);
+    } else if (last) {
+      find_top(entity.level());
+    } else {
+      update_turn();
     }
-    if (top_ != nullptr) update_turn();
     return Links::intact;
+  }
+
+  // A level below the top has emptied.
+  void leave_others(Level& level) {
+    if (&level == second_) {
+      second_ = nullptr;
+    } else {
+      others_.erase(number_of(level));
+    }
+  }
+
+  // After the top, the level with this number, has emptied.
+  [[gnu::always_inline]] void find_top(uint8_t emptied) {
+    if (second_ != nullptr) {
+      top_ = second_;
+      second_ = nullptr;
+    } else {
+      const int highest = others_.highest(emptied);
+      if (highest < 0) {
+        top_ = nullptr;
+        return;
+      }
+      top_ = &levels_[highest];
+      others_.erase(static_cast<uint8_t>(highest));
+    }
+    update_turn();
+  }
+
+  uint8_t number_of(const Level& level) const {
+    return static_cast<uint8_t>(&level - levels_.data());
   }
 
   // After another level became the top, or the top's ring changed between one and more.
@@ -318,10 +384,11 @@ class BasicFixedPriority {
     entity.begun_ = static_cast<Place>(inherited << 8 | std::max(entity.threshold_, home));
   }
 
+  Level* second_ = nullptr;  // the next one below `top_` that does, if that is known
   Level* top_ = nullptr;     // the highest level that holds somebody
   Duration turn_ = forever;  // how long a turn there may last
   Instant end_ = never;      // of the current turn
-  LevelSet occupied_;
+  LevelSet others_;          // all others that hold somebody
   std::array<Level, kLevels> levels_{};
 };
 

@@ -211,6 +211,19 @@ concept KnowsPeers = Policy<P> && requires(const P& p, const typename P::Entity&
   { p.has_peer(current) } -> std::same_as<bool>;
 };
 
+/// A policy to which a turn that ends because the task waits is one step, not two.
+///
+/// leads(current): whether that is so for this one, as it is for nearly all.
+///
+/// pass_on(current, now, next): of one that leads the same as dequeue(current, blocked, now), and
+/// then `next` is what pick(now) gives.
+template <typename P>
+concept PassesOn = Policy<P> && requires(P& p, typename P::Entity& current, Instant now,
+                                         Choice<typename P::Entity>& next) {
+  { p.leads(current) } -> std::same_as<bool>;
+  { p.pass_on(current, now, next) } -> std::same_as<Links>;
+};
+
 /// A policy that lets one entity give its turn to another.
 ///
 /// yield_to(current, target, now): in the place of put_back(current, yielded), when the task named

@@ -9,30 +9,37 @@
 #ifndef BATON_SCHED_POLICY_RING_H_
 #define BATON_SCHED_POLICY_RING_H_
 
+#include <type_traits>
+
 #include "sched/policy/policy.h"
 
 namespace sched {
 
+/// What a link is where all who follow it have the memory at the same addresses. For memory that
+/// several address spaces have in different places: `Index` in sched/shared/pool.h.
+template <typename Link>
+using PlainPointer = Link*;
+
 /// The hook that an entity inherits to be in a ring; `Tag` tells the hooks of composed entities
 /// apart. `next` is null while it is in none.
-template <typename Tag>
+template <typename Tag, template <typename> typename Pointer = PlainPointer>
 struct RingLink {
-  RingLink* next = nullptr;
-  RingLink* prev = nullptr;
+  Pointer<RingLink> next = nullptr;
+  Pointer<RingLink> prev = nullptr;
 };
 
-/// A ring of entities that inherit `RingLink<Tag>`. Owns nothing; whoever holds the ring must have
-/// exclusive access to every entity in it.
-template <typename Entity, typename Tag>
+/// A ring of entities that inherit `RingLink<Tag, Pointer>`. Owns nothing; whoever holds the ring
+/// must have exclusive access to every entity in it.
+template <typename Entity, typename Tag, template <typename> typename Pointer = PlainPointer>
 class Ring {
  public:
-  using Link = RingLink<Tag>;
+  using Link = RingLink<Tag, Pointer>;
 
   bool empty() const { return front_ == nullptr; }
 
   /// The one whose turn it is. The ring must not be empty.
   Entity& front() const {
-    [[assume(front_ != nullptr)]];
+    if constexpr (std::is_pointer_v<Pointer<Link>>) [[assume(front_ != nullptr)]];
     return static_cast<Entity&>(*front_);
   }
 
@@ -77,7 +84,8 @@ class Ring {
   Entity* find(F f, int& looks) const {
     for (Link* link = front_; link != nullptr && looks > 0; --looks) {
       if (f(static_cast<Entity&>(*link))) return &static_cast<Entity&>(*link);
-      link = link->next == front_ ? nullptr : link->next;
+      Link* const next = link->next;
+      link = next == front_ ? nullptr : next;
     }
     return nullptr;
   }
@@ -94,6 +102,19 @@ class Ring {
       link.next->prev = link.prev;
       if (front_ == &link) front_ = link.next;
     }
+    link.next = nullptr;
+    return Links::intact;
+  }
+
+  /// Takes `entity` out, the front, which is not alone: the next one becomes the front.
+  Links remove_front(Entity& entity) {
+    Link& link = entity;
+    Link& next = *link.next;
+    Link& prev = *link.prev;
+    if (next.prev != &link || prev.next != &link) [[unlikely]]
+      return Links::corrupt;
+    prev.next = front_ = &next;
+    next.prev = &prev;
     link.next = nullptr;
     return Links::intact;
   }
@@ -148,6 +169,24 @@ class Ring {
     return Links::intact;
   }
 
+  /// Takes the front out and adds `entity`, which is in no ring, behind all others: it takes the
+  /// front's place, and the next one becomes the front. The ring must not be empty.
+  Links exchange_front(Entity& entity) {
+    Link& link = entity;
+    Link& first = *front_;
+    Link& next = *first.next;
+    Link& last = *first.prev;
+    if (next.prev != &first || last.next != &first) [[unlikely]]
+      return Links::corrupt;
+    first.next = nullptr;
+    link.next = &next == &first ? &link : &next;
+    link.prev = &next == &first ? &link : &last;
+    next.prev = &link;
+    last.next = &link;
+    front_ = link.next;
+    return Links::intact;
+  }
+
   /// Ends the turn of `entity`, the front: the next one becomes the front, and it the back.
   Links rotate(Entity& entity) {
     Link& next = *static_cast<Link&>(entity).next;
@@ -158,7 +197,7 @@ class Ring {
   }
 
  private:
-  Link* front_ = nullptr;
+  Pointer<Link> front_ = nullptr;
 };
 
 }  // namespace sched

@@ -96,7 +96,7 @@ class AddressWait {
     AddressWaiter waiter(waiting, address, bucket.comers++);
     bucket.insert(waiter);
     bucket.unlock();
-    return bucket.wait(masked, waiter, until, [] {});
+    return bucket.wait(masked, waiting, waiter, until, [] {});
   }
 
   [[gnu::noinline]] size_t wake(Bucket& bucket, const void* address, size_t most) {

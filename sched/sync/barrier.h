@@ -73,7 +73,7 @@ class Barrier {
     waiters_.insert(waiter);
     waiters_.unlock();
     bool is_taken_back = false;
-    const Waited waited = waiters_.wait(masked, waiter, until, [&] {
+    const Waited waited = waiters_.wait(masked, waiting, waiter, until, [&] {
       if (waiters_.sweep() != round) return;
       is_taken_back = true;
       --arrived_;

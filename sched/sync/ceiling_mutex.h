@@ -46,8 +46,9 @@ class [[clang::capability("mutex")]] CeilingMutex : public sync_internal::Owned<
   /// By another task: stops.
   [[clang::release_capability()]] void unlock() {
     const typename S::Masked masked;
-    masked.unbind(*this);
-    this->hand_over(masked, 0);
+    typename S::Task& self = masked.self();
+    masked.unbind(self, *this);
+    this->hand_over(masked, self, 0);
   }
 
   /// Waits, and says how it went: for ever, until an instant, or for so long.

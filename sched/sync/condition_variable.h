@@ -115,7 +115,7 @@ class ConditionVariable {
   [[gnu::noinline]] Waited park(Place& place, Instant until) {
     typename S::Masked masked;
     masked.require_task();
-    masked.begin_wait(*place.waiting);
+    S::Masked::begin_wait(masked.self(), *place.waiting);
     Waited waited = Waited::done;
     // The wake that follows a notification may have been spent already.
     if (!place.waiting->is_served()) {
@@ -125,7 +125,7 @@ class ConditionVariable {
         waiters_.update(*place.waiter, claim);
         waiters_.unlock();
       }
-      waited = waiters_.wait(masked, *place.waiter, until, [] {});
+      waited = waiters_.wait(masked, *place.waiting, *place.waiter, until, [] {});
     }
     place.waiter.reset();
     place.waiting.reset();

@@ -170,7 +170,7 @@ class EventFlags {
     FlagWaiter waiter(waiting, want);
     waiters_.insert(waiter, waiters_.is_sweeping());
     waiters_.unlock();
-    const Waited waited = waiters_.wait(masked, waiter, until, [&] { unmark(); });
+    const Waited waited = waiters_.wait(masked, waiting, waiter, until, [&] { unmark(); });
     return {waited, waiter.found};
   }
 

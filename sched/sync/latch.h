@@ -92,7 +92,7 @@ class Latch {
     Waiter<S> waiter(waiting);
     waiters_.insert(waiter);
     waiters_.unlock();
-    return waiters_.wait(masked, waiter, until, [] {});
+    return waiters_.wait(masked, waiting, waiter, until, [] {});
   }
 
   // Nobody comes any more: who looks now finds it open.

@@ -236,7 +236,7 @@ class MessageExchange {
     if (!hold(word)) [[unlikely]]
       return false;
     store_.put(message, key);
-    let_go(1);
+    let_go(word, 1);
     return true;
   }
   bool receive_quickly(T& into) {
@@ -247,16 +247,20 @@ class MessageExchange {
     if (!hold(word)) [[unlikely]]
       return false;
     into = store_.take();
-    let_go(-1);
+    let_go(word, -1);
     return true;
   }
-  // If the word is still what it was, which has neither bit.
-  bool hold(uint32_t& word) {
+  // If the word is still what it was, which has neither bit. Where there is one CPU it need not be
+  // marked: who is masked has it.
+  bool hold(uint32_t word) {
+    if constexpr (!S::kMany) return word_.load(std::memory_order_relaxed) == word;
     return word_.compare_exchange_weak(word, word | kHeld, std::memory_order_acquire,
                                        std::memory_order_relaxed);
   }
-  void let_go(int32_t more) {
-    word_.fetch_add(static_cast<uint32_t>(more) - kHeld, std::memory_order_release);
+  void let_go(uint32_t word, int32_t more) {
+    const uint32_t change = static_cast<uint32_t>(more);
+    if constexpr (!S::kMany) return word_.store(word + change, std::memory_order_relaxed);
+    word_.fetch_add(change - kHeld, std::memory_order_release);
   }
 
   // The slow way, for whoever finds that there is no quick one: the lock of the line first, then
@@ -264,6 +268,7 @@ class MessageExchange {
   // are.
   uint32_t begin() __attribute__((acquire_capability(line_))) {
     line_.lock();
+    if constexpr (!S::kMany) return word_.load(std::memory_order_relaxed) & ~kClosed;
     uint32_t word = word_.fetch_or(kClosed, std::memory_order_acquire);
     while ((word & kHeld) != 0) [[unlikely]] {
       S::relax();
@@ -273,7 +278,7 @@ class MessageExchange {
   }
   // Open again if nobody waits.
   void end(uint32_t count) __attribute__((release_capability(line_))) {
-    word_.store(line_.empty() ? count : count | kClosed, std::memory_order_release);
+    word_.store(line_.empty() ? count : count | kClosed, S::kRelease);
     line_.unlock();
   }
 
@@ -314,8 +319,8 @@ class MessageExchange {
     return served;
   }
 
-  [[gnu::noinline]] Waited wait(typename S::Masked& masked, T& message, Key key, bool may_wait,
-                                Instant until, uint32_t count)
+  [[gnu::always_inline]] Waited wait(const typename S::Masked& masked, T& message, Key key,
+                                     bool may_wait, Instant until, uint32_t count)
       __attribute__((release_capability(line_))) {
     if (!may_wait) {
       end(count);
@@ -326,7 +331,7 @@ class MessageExchange {
     Party party(waiting, message, key);
     line_.insert(party);
     end(count);
-    return line_.wait(masked, party, until, [this] { open(); });
+    return line_.wait(masked, waiting, party, until, [this] { open(); });
   }
 
   typename S::Task* enter(Party& receiver) {

@@ -126,7 +126,7 @@ class Once {
     Waiter<S> waiter(waiting);
     waiters_.insert(waiter);
     waiters_.unlock();
-    switch (waiters_.wait(masked, waiter, until, [] {})) {
+    switch (waiters_.wait(masked, waiting, waiter, until, [] {})) {
       case Waited::done:
         return word_.load(std::memory_order_acquire) == kDone ? Called::done : Called::failed;
       case Waited::timed_out: return Called::timed_out;

@@ -21,7 +21,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 
 #include "sched/scheduler.h"
 #include "sched/wait.h"
@@ -70,22 +69,24 @@ class Owned : public Bond {
 
   // Masked, in a task: if it is free, and was not abandoned.
   bool lock_free(const Masked& masked) {
+    Task& self = masked.self();
     uintptr_t free = 0;
-    if (!word_.compare_exchange_strong(free, address(masked.self()), std::memory_order_acquire,
+    if (!word_.compare_exchange_strong(free, address(self), std::memory_order_acquire,
                                        std::memory_order_relaxed)) [[unlikely]] {
       return false;
     }
-    masked.bind(*this);
+    masked.bind(self, *this);
     return true;
   }
 
   // The owner, masked; it need not be waited for.
   void unlock_masked(const Masked& masked) {
-    masked.unbind(*this);  // first: whoever has it next binds it anew
-    uintptr_t mine = address(masked.self());
+    Task& self = masked.self();
+    masked.unbind(self, *this);  // first: whoever has it next binds it anew
+    uintptr_t mine = address(self);
     if (!word_.compare_exchange_strong(mine, 0, std::memory_order_release,
                                        std::memory_order_relaxed)) [[unlikely]] {
-      hand_over(masked, 0);
+      hand_over(masked, self, 0);
     }
   }
 
@@ -101,7 +102,7 @@ class Owned : public Bond {
     for (uintptr_t word = word_.load(std::memory_order_relaxed);;) {
       if (owner_of(word) == nullptr) {
         if (!change(word, address(self) | word)) continue;
-        masked.bind(*this);
+        masked.bind(self, *this);
         if (ceiling_ != nullptr) settle(self);
         graph.release();
         masked.settle();
@@ -119,18 +120,15 @@ class Owned : public Bond {
     masked.require_task();
     Locked result;
     {
-      Waiting<S> waiting(masked);
+      Waiting<S> waiting(masked, deaf ? kDeaf : kHearing);
       waiting.owned = this;
-      waiting.is_deaf = deaf;
-      waiting.claim_changed = &claim_changed;
-      waiting.gave_up = &gave_up;
       self.set_bonds(self.bonds_word() | Task::kWaitsForOwner);
       OwnedWaiter waiter(waiting);
       waiters_.insert(waiter);
       settle(owner);
       graph.release();
       masked.forget_preemption();
-      const Woken reason = masked.park(waiting, until);
+      const Woken reason = masked.park(self, waiting, until);
       graph.acquire();  // until whoever follows a chain to here has gone
       if (reason == Woken::by_wake) {
         result = is_abandoned() ? Locked::owner_died : Locked::done;
@@ -141,14 +139,15 @@ class Owned : public Bond {
                                               : Locked::killed;
       }
     }
-    if (has(result)) masked.bind(*this);
+    if (has(result)) masked.bind(self, *this);
     graph.release();
     masked.settle();
     return result;
   }
 
-  // From the owner, who is not bound to it any more, to the first who waits, if anybody does.
-  [[gnu::noinline]] void hand_over(const Masked& masked, uintptr_t marks) {
+  // From the owner, `self`, who is not bound to it any more, to the first who waits, if anybody
+  // does.
+  [[gnu::noinline]] void hand_over(const Masked& masked, Task& self, uintptr_t marks) {
     Graph& graph = S::graph();
     graph.acquire();
     Task* const heir = waiters_.serve([&](Waiter<S>& waiter) {
@@ -160,7 +159,7 @@ class Owned : public Bond {
     } else if (!waiters_.empty() || ceiling_ != nullptr) {
       settle(*heir);
     }
-    settle(masked.self());
+    settle(self);
     graph.release();
     if (heir != nullptr) {
       masked.wake_and_settle(*heir);
@@ -212,44 +211,71 @@ class Owned : public Bond {
   }
 
   // Its owner ends.
-  static void abandon(Bond& self) {
-    Masked masked;
-    masked.unbind(self);  // in one step with what follows: till then who waits lends
-    static_cast<Owned&>(self).hand_over(masked, kAbandoned);
+  static void abandon(Bond& bond) {
+    const Masked masked;
+    Task& self = masked.self();
+    masked.unbind(self, bond);  // in one step with what follows: till then who waits lends
+    static_cast<Owned&>(bond).hand_over(masked, self, kAbandoned);
   }
 
-  // What `task` holds and is waited for, joined with `claims`.
-  static void join(const Owned& held, std::optional<Claim>& claims)
-    requires Inherits<P>
-  {
-    const auto add = [&](const Claim& claim) { claims = claims ? P::join(*claims, claim) : claim; };
-    if (held.ceiling_ != nullptr) add(*held.ceiling_);
-    if (!held.waiters_.empty()) add(held.waiters_.claims());
-  }
+  // What some claims amount to.
+  struct Sum {
+    void add(const Claim& claim) {
+      if (all == nullptr) {
+        all = &claim;
+      } else if constexpr (Ranks<P>) {
+        if (P::precedes(claim, *all)) all = &claim;
+      } else {
+        joined = P::join(*all, claim);
+        all = &joined;
+      }
+    }
+    // Of those that wait for `held`.
+    void add(const Owned& held) {
+      if (held.ceiling_ != nullptr) add(*held.ceiling_);
+      if (!held.waiters_.empty()) add(held.waiters_.claims());
+    }
+    void add(const Bond* bonds) {
+      for (const Bond* bond = bonds; bond != nullptr; bond = bond->next) {
+        if (bond->abandon == &abandon) add(static_cast<const Owned&>(*bond));
+      }
+    }
+
+    const Claim* all = nullptr;  // null: nobody claims anything
+    [[no_unique_address]] Claim joined{};
+  };
 
   // Brings up to date what `first` inherits, and whoever it waits for in turn. With the graph.
   static void settle(Task& first) {
+    if constexpr (Inherits<P>) {
+      typename S::Cpu& cpu = S::here();
+      if (!S::is_private(cpu, first) || first.is_waiting()) [[unlikely]]
+        return settle_chain(first);
+      Sum claims;
+      claims.add(first.bonds());
+      S::inherit(cpu, first, claims.all);
+    }
+  }
+  [[gnu::noinline]] static void settle_chain(Task& first) {
     if constexpr (Inherits<P>) {
       typename S::Cpu& cpu = S::here();
       for (Task* task = &first;;) {
         const Ownership seen = task->ownership();
         if (!S::may_touch(cpu, seen)) return S::post(cpu, *task, seen, request::inherit);
         const Claim before = cpu.policy().claim(*task);
-        std::optional<Claim> claims;
         const bool waits = task->is_waiting();
-        for (const Bond* bond = waits ? task->wait().bonds : task->bonds(); bond != nullptr;
-             bond = bond->next) {
-          if (bond->abandon == &abandon) join(static_cast<const Owned&>(*bond), claims);
-        }
+        Sum claims;
+        claims.add(waits ? task->wait().bonds : task->bonds());
         const bool waits_for_owner = waits && task->waits_for_owner();
         // Handed over to it while it waited: it holds that, too.
         const bool is_heir = waits_for_owner && task->wait().is_served();
-        if (is_heir) join(*static_cast<const Owned*>(task->wait().owned), claims);
-        S::inherit(cpu, *task, claims ? &*claims : nullptr);
+        if (is_heir) claims.add(*static_cast<const Owned*>(task->wait().owned));
+        S::inherit(cpu, *task, claims.all);
         const Claim after = cpu.policy().claim(*task);
         if (after == before || !waits || task->wait().is_over()) return;
         if (!waits_for_owner) {
-          if (task->wait().claim_changed != nullptr) task->wait().claim_changed(task->wait());
+          internal::Wait& wait = task->wait();
+          if (wait.kind.claim_changed != nullptr) wait.kind.claim_changed(wait);
           return;
         }
         Owned& next = *static_cast<Owned*>(task->wait().owned);
@@ -281,7 +307,12 @@ class Owned : public Bond {
     static_cast<Owned*>(wait.owned)->forget(static_cast<Waiting<S>&>(wait).only());
   }
 
-  std::atomic<uintptr_t> word_{0};
+  static constexpr internal::WaitKind kHearing{.gave_up = &gave_up,
+                                               .claim_changed = &claim_changed};
+  static constexpr internal::WaitKind kDeaf{
+      .gave_up = &gave_up, .claim_changed = &claim_changed, .is_deaf = true};
+
+  internal::MaskedAtomic<uintptr_t, S::kMany> word_{0};
   WaitTree<S> waiters_;  // with the graph
   const Claim* const ceiling_ = nullptr;
 };

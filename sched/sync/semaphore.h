@@ -96,8 +96,7 @@ class Semaphore {
     static_assert(kMarked == 0 - 1);
     int32_t word = word_.load(std::memory_order_relaxed);
     while (word != kMarked &&
-           !word_.compare_exchange_weak(word, word - 1, std::memory_order_acquire,
-                                        std::memory_order_relaxed)) {
+           !internal::change_masked<S::kMany>(word_, word, word - 1, std::memory_order_acquire)) {
     }
     if (word > 0) [[unlikely]] {
       waiters_.unlock();
@@ -107,7 +106,7 @@ class Semaphore {
     Waiter<S> waiter(waiting);
     waiters_.insert(waiter);
     waiters_.unlock();
-    return waiters_.wait(masked, waiter, until, [&] { unmark(0); });
+    return waiters_.wait(masked, waiting, waiter, until, [&] { unmark(0); });
   }
 
   // The word is marked, or was a moment ago.
@@ -118,8 +117,9 @@ class Semaphore {
       waiters_.unlock();
       return give();
     }
-    auto* const served = waiters_.serve([](Waiter<S>&) {});
-    unmark(served == nullptr ? 1 : 0);
+    auto* const served = waiters_.serve([this](Waiter<S>&) { unmark(0); });
+    if (served == nullptr) [[unlikely]]
+      unmark(1);
     waiters_.unlock();
     if (served != nullptr) masked.wake(*served);
     return true;
@@ -155,7 +155,7 @@ class Semaphore {
 
   // If nobody waits any more. Locked, and marked: nobody else writes a marked word.
   void unmark(int32_t permits) {
-    if (waiters_.empty()) word_.store(permits, std::memory_order_release);
+    if (waiters_.empty()) word_.store(permits, S::kRelease);
   }
 
   std::atomic<int32_t> word_;

@@ -68,8 +68,9 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
 
   /// As `WaitQueue::wait`.
   template <typename F>
-  Waited wait(typename S::Masked& masked, SweptWaiter<S>& waiter, Instant until, F gave_up) {
-    return WaitQueue<S>::wait(masked, waiter, until, [&] {
+  Waited wait(const typename S::Masked& masked, Waiting<S>& waiting, SweptWaiter<S>& waiter,
+              Instant until, F gave_up) {
+    return WaitQueue<S>::wait(masked, waiting, waiter, until, [&] {
       forget(waiter);
       gave_up();
     });

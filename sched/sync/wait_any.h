@@ -99,7 +99,8 @@ template <typename S, typename... W>
   Waiting<S> waiting(masked);
   Places<S, W...> places(waiting, waitables...);
   places.enter(masked, waiting);
-  const Woken reason = waiting.is_served() ? Woken::by_wake : masked.park(waiting, until);
+  const Woken reason =
+      waiting.is_served() ? Woken::by_wake : masked.park(waiting.task, waiting, until);
   places.leave();
   if (reason != Woken::by_wake) return std::unexpected(waited(reason));
   return places.index_of(waiting.served_by());

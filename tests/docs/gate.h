@@ -22,7 +22,7 @@ class Gate {
     sched::Waiter<S> waiter(waiting);
     waiters_.insert(waiter);
     waiters_.unlock();
-    return waiters_.wait(masked, waiter, until, [] {});
+    return waiters_.wait(masked, waiting, waiter, until, [] {});
   }
 
   void close() { set(false); }

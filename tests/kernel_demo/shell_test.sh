@@ -33,7 +33,7 @@ enter 'suspend' '^usage: suspend name$'
 enter 'resume shell' '^that is the shell$'
 
 # Processes are tasks, with an address space each.
-enter 'run' '^programs: hello pattern$'
+enter 'run' '^programs: hello pattern pool$'
 enter 'run hello 60' '^hello: process 1$'
 enter 'ps' '^  hello.1 +blocked +5.00 ms ' '^    process 1 of hello: page table 0x[0-9a-f]+000, pc 0x40[0-9a-f]{4}, sp 0x5f'
 enter 'run pattern 10' '^pattern: process 2$'

@@ -45,8 +45,8 @@ MUTANTS = [
     ("idle_lets_interrupts_in", _SCHEDULER, r"s/M::wait\(\);/M::unmask(M::kUnmasked); M::mask(); M::wait();/", ["wakes"]),
     # Lives.
     ("a_running_task_loses_wakes", _SCHEDULER, r"s/task\.permit_ = true; return;/return;/", ["wakes"]),
-    ("retire_ignores_requests", _SCHEDULER, r"s/return task\.is_private_to\(cpu\.privately_mine_\) && task\.change/return task.change/", ["wakes"]),
-    ("retire_checks_then_takes", _SCHEDULER, r"s/(task\.is_private_to\(cpu\.privately_mine_\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
+    ("retire_ignores_requests", _SCHEDULER, r"s/return is_private\(cpu, task\) && task\.change/return task.change/", ["wakes"]),
+    ("retire_checks_then_takes", _SCHEDULER, r"s/(is_private\(cpu, task\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
     ("a_late_end_is_not_retired", _SCHEDULER, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
     # From CPU to CPU.
     ("a_move_forgets_what_is_asked", _AFFINITY, r"s/!task\.is_private_to\(cpu\.privately_mine_\) \|\|\s+!task\.change\(mine, mine/!task.change(mine, mine/", ["moves"]),
@@ -56,7 +56,7 @@ MUTANTS = [
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
     ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
-    ("service_is_relaxed", _WAIT, r"s/reinterpret_cast<uintptr_t>\(waiter\), std::memory_order_release/reinterpret_cast<uintptr_t>(waiter), std::memory_order_relaxed/", ["pieces"]),
+    ("service_is_relaxed", _WAIT, r"s/outcome_\.store\(outcome, std::memory_order_release\)/outcome_.store(outcome, std::memory_order_relaxed)/", ["pieces"]),
     ("a_service_is_looked_at_relaxed", _WAIT, r"s/outcome_\.load\(std::memory_order_acquire\) > kServing/outcome_.load(std::memory_order_relaxed) > kServing/", ["pieces"]),
     # Locks.
     ("tickets_are_loaded_and_stored", _TICKET_LOCK, r"s/next_\.fetch_add\(1, std::memory_order_relaxed\);/next_.load(std::memory_order_relaxed); next_.store(mine + 1, std::memory_order_relaxed);/", ["pieces"]),
@@ -66,7 +66,7 @@ MUTANTS = [
     ("attributes_are_copied_unlocked", _SLOT, r"s/while \(busy_\.exchange\(true, std::memory_order_acquire\)\) \{\s+\}//", ["pieces"]),
     ("attributes_are_locked_relaxed", _SLOT, r"s/busy_\.exchange\(true, std::memory_order_acquire\)/busy_.exchange(true, std::memory_order_relaxed)/", ["pieces"]),
     ("attributes_are_unlocked_relaxed", _SLOT, r"s/busy_\.store\(false, std::memory_order_release\)/busy_.store(false, std::memory_order_relaxed)/", ["pieces"]),
-    ("a_mutex_is_taken_relaxed", _OWNED, r"s/address\(masked\.self\(\)\), std::memory_order_acquire/address(masked.self()), std::memory_order_relaxed/", ["locks"]),
+    ("a_mutex_is_taken_relaxed", _OWNED, r"s/address\(self\), std::memory_order_acquire/address(self), std::memory_order_relaxed/", ["locks"]),
     ("a_mutex_is_freed_relaxed", _OWNED, r"s/mine, 0, std::memory_order_release/mine, 0, std::memory_order_relaxed/", ["locks"]),
     ("a_mutex_is_freed_though_waited_for", _OWNED, r"s/if \(!word_\.compare_exchange_strong\(mine, 0, std::memory_order_release,\s+std::memory_order_relaxed\)\) \[\[unlikely\]\]/if (word_.exchange(0, std::memory_order_acq_rel) == 1)/", ["locks"]),
     ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;//", ["locks"]),

@@ -227,6 +227,13 @@ TYPED_TEST(Misuse, CorruptedLinkFoundAtAWake) {
   EXPECT_EQ(kernel.run(), (Panic{"corrupted queue link", "other"}));
 }
 
+// A kernel that has said it would have one: nothing in it is made for two.
+TEST(MisuseOfOptions, MoreCpusThanTheyAllow) {
+  Kernel<RoundRobin, Options{.cpus = 1}> kernel({.cpus = 2});
+  kernel.boot([] {});
+  EXPECT_EQ(kernel.run(), (Panic{"more CPUs than the options allow", "idle"}));
+}
+
 // --- In a debug build only ---
 
 using MisuseInADebugBuild = Misuse<Debug>;

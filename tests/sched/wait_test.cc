@@ -199,12 +199,12 @@ TEST(Token, OfADeafWaitIsOnlyWhatItWaitsFor) {
                              {
                                S::Masked masked;
                                queue.lock();
-                               Waiting<S> waiting(masked);
+                               static constexpr internal::WaitKind kDeaf{.is_deaf = true};
+                               Waiting<S> waiting(masked, kDeaf);
                                Waiter<S> waiter(waiting);
                                queue.insert(waiter);
                                queue.unlock();
-                               waiting.is_deaf = true;
-                               EXPECT_EQ(masked.park(waiting, never), Woken::by_wake);
+                               EXPECT_EQ(masked.park(waiting.task, waiting, never), Woken::by_wake);
                                EXPECT_TRUE(waiting.is_served());
                                EXPECT_EQ(S::now(), at(400));
                              }

@@ -444,6 +444,10 @@ class Run : public Mechanism {
     quiet_ = false;
     tell("dequeue", e, name_of(why));
     require(policy_.dequeue(entity(e), why, now_));
+    gone(e, why);
+  }
+
+  void gone(int e, Leave why) {
     if (e == current_) {
       current_ = kNobody;
       due_ = true;
@@ -478,8 +482,11 @@ class Run : public Mechanism {
   }
 
   void pick() {
-    if (is_taken_) return;
-    const auto [chosen, until] = policy_.pick(now_);
+    if (!is_taken_) picked(policy_.pick(now_));
+  }
+
+  void picked(const Choice<Entity>& choice) {
+    const auto [chosen, until] = choice;
     const int e = number(chosen);
     tell("pick", e, nullptr, until);
     note(static_cast<uint64_t>(e));
@@ -661,9 +668,24 @@ class Run : public Mechanism {
     const int self = current_;
     if (source_.below(4) == 0) return exit();
     charge();
+    if constexpr (PassesOn<P>) {
+      if (!is_taken_ && policy_.leads(entity(self))) return pass_on(self);
+    }
     dequeue(self, Leave::blocked);
     state(self) = State::blocked;
     pick();
+  }
+
+  void pass_on(int self)
+    requires PassesOn<P>
+  {
+    quiet_ = false;
+    tell("pass_on", self);
+    Choice<Entity> next;
+    require(policy_.pass_on(entity(self), now_, next));
+    gone(self, Leave::blocked);
+    state(self) = State::blocked;
+    picked(next);
   }
 
   void exit() {

@@ -62,6 +62,9 @@ int64_t calls() {
   EXPECT(user::call(uint64_t{1} << 32) == code(Error::unknown_call));
   EXPECT(user::set_attributes(0) == code(Error::bad_value));
   EXPECT(user::set_attributes(5) == 0);
+  EXPECT(user::map_shared() == code(Error::no_program));
+  EXPECT(user::do_yield(0) == code(Error::bad_value));
+  EXPECT(user::ask(1, 1) == code(Error::bad_value));
   // More than one text's length: the kernel takes that much.
   std::array<char, user::kLongestText + 50> text;
   text.fill('.');

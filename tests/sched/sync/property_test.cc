@@ -12,9 +12,9 @@
 //   barrier lets as many pass as it is for, and a join tells what its task has ended with;
 // - the most urgent task runs; in the end everybody has ended, once, and nobody waits.
 //
-// On one CPU it looks between any two operations; on several, where much is on its way as mail,
-// whenever all is quiet. A failure names its seed; BATON_SEED=<seed> repeats that one alone, and
-// tells what happened.
+// On one CPU, whether or not there could be more, it looks between any two operations; on several,
+// where much is on its way as mail, whenever all is quiet. A failure names its seed;
+// BATON_SEED=<seed> repeats that one alone, and tells what happened.
 
 #include <algorithm>
 #include <cstdint>
@@ -108,9 +108,9 @@ struct Setting {
   bool exact;  // nothing takes time but `spend`, and what is kicked is so at once
 };
 
-template <typename P>
+template <typename P, size_t kMostCpus>
 class Crowd {
-  using K = Kernel<P>;
+  using K = Kernel<P, Options{.debug_checks = true, .cpus = kMostCpus}>;
   using S = typename K::S;
   using Task = typename S::Task;
   using Claim = typename S::Claim;
@@ -1131,13 +1131,13 @@ class Crowd {
   uint64_t calls_ = 0;
 };
 
-template <typename P>
+template <typename P, size_t kMostCpus = Options{}.cpus>
 void run_seeds(const Setting& setting, uint64_t count) {
   const char* const only = std::getenv("BATON_SEED");
   const uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
   for (uint64_t seed = first; seed < (only != nullptr ? first + 1 : count + 1); ++seed) {
     SCOPED_TRACE("BATON_SEED=" + std::to_string(seed));
-    Crowd<P> crowd(setting, seed, only != nullptr);
+    Crowd<P, kMostCpus> crowd(setting, seed, only != nullptr);
     crowd.run();
     if (testing::Test::HasFailure()) {
       std::cerr << "BATON_SEED=" << seed << " repeats it\n";
@@ -1168,6 +1168,11 @@ TYPED_TEST(Property, HoldsOnOneCpuThatStalls) {
 }
 TYPED_TEST(Property, HoldsOnTwoCpus) { run_seeds<TypeParam>({.cpus = 2, .exact = false}, 300); }
 TYPED_TEST(Property, HoldsOnThreeCpus) { run_seeds<TypeParam>({.cpus = 3, .exact = false}, 300); }
+
+// Where there can be no other CPU, and so there are no locks.
+TEST(PropertyOfAKernelOfOneCpu, HoldsAtEveryStep) {
+  run_seeds<FixedPriority, 1>({.cpus = 1, .exact = true}, 300);
+}
 
 }  // namespace
 }  // namespace sched::test

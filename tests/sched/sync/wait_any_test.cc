@@ -246,6 +246,41 @@ TEST(WaitAny, TakesNothingOnceItHasBeenServed) {
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
+// Retuned between one line and the next.
+TEST(WaitAny, EntersEachLineWithWhatItClaimsByThen) {
+  K kernel;
+  Semaphore<S> a;
+  Semaphore<S> b;
+  auto& other = kernel.make("other",
+                            [&] {
+                              EXPECT_EQ(b.take(), Waited::done);
+                              kernel.log("other");
+                            },
+                            {.priority = 5});
+  auto& any = kernel.make(
+      "any",
+      [&] {
+        const Nothing retunes{
+            .looks = {}, .enters = [] { EXPECT_TRUE(S::retune(S::current(), {.priority = 9})); }};
+        EXPECT_EQ(wait_any<S>(never, taking(a), retunes, taking(b)), Index(2));
+        kernel.log("any");
+      },
+      {.priority = 1});
+  auto& gives = kernel.make("gives",
+                            [&] {
+                              b.give();
+                              b.give();
+                            },
+                            {.priority = 0});
+  kernel.boot([&] {
+    kernel.spawn(other);
+    kernel.spawn(any);
+    kernel.spawn(gives);
+  });
+  EXPECT_EQ(kernel.run(), End::quiet);
+  EXPECT_EQ(kernel.lines, (Lines{"any", "other"}));
+}
+
 TEST(WaitAny, WaitsInEachLineAtItsPlace) {
   K kernel;
   Semaphore<S> a;

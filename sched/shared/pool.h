@@ -1,0 +1,292 @@
+// The tasks of a shared scheduler, without a pointer: memory that several address spaces have at
+// different addresses, and that some of them may scribble over. docs/shared_scheduler.md
+//
+// A slot a task. Those that are ready are in a ring by priority, first in first out; which
+// priorities have somebody is kept in a bitmap: the ring and the `LevelSet` of the policies, with
+// another kind of link (`Index`). Free slots that have been used are in a ring, too. All zeroes is
+// a pool without tasks: fresh memory needs no constructor.
+//
+// What a link says is looked at once and brought into range before it is followed; a handle is
+// compared with its slot; nothing loops over anything that memory says. So every function ends
+// within a constant number of steps, without reaching beyond the pool, whatever is in it, and
+// however that changes meanwhile. What it answers then is worth as much as the memory.
+
+#ifndef BATON_SCHED_SHARED_POOL_H_
+#define BATON_SCHED_SHARED_POOL_H_
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "sched/policy/level_set.h"
+#include "sched/policy/ring.h"
+
+namespace sched::shared {
+
+/// Names a task of a pool from `add` to `remove`; of no other life of its slot. None is zero.
+class Handle {
+ public:
+  constexpr Handle() = default;
+  constexpr explicit Handle(uint64_t word) : word_(word) {}
+  constexpr Handle(uint32_t generation, uint8_t priority, uint16_t slot)
+      : word_(uint64_t{generation} << 32 | uint64_t{priority} << 16 | slot) {}
+
+  constexpr uint64_t word() const { return word_; }
+  constexpr uint32_t generation() const { return static_cast<uint32_t>(word_ >> 32); }
+  constexpr uint8_t priority() const { return static_cast<uint8_t>(word_ >> 16); }
+  constexpr uint16_t slot() const { return static_cast<uint16_t>(word_); }
+
+  constexpr explicit operator bool() const { return word_ != 0; }
+  friend constexpr bool operator==(Handle, Handle) = default;
+
+ private:
+  uint64_t word_ = 0;
+};
+
+/// What a space has to run first, in one word, so that it is read at once: the larger one is
+/// before the other; zero is nothing. By priority, then by when it became ready.
+inline constexpr uint64_t kStampMask = (uint64_t{1} << 56) - 1;
+constexpr uint64_t precedence(uint8_t priority, uint64_t stamp) {
+  return uint64_t{priority} << 56 | (~stamp & kStampMask);
+}
+
+/// A link of two bytes: how far from the beginning of its `Arena` a slot lies. It must lie in the
+/// same arena as what it leads to, and an arena at a multiple of its size: so a link finds it from
+/// where it is itself. Whatever it holds, it leads to a slot's place within the arena.
+template <typename Arena>
+struct Index {
+  template <typename Link>
+  class To {
+   public:
+    constexpr To(std::nullptr_t) {}
+    To(const To&) = delete;  // elsewhere it would lead elsewhere
+
+    To& operator=(const To& other) {
+      offset_ = other.offset();
+      return *this;
+    }
+    To& operator=(Link* link) {
+      offset_ = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(link) & (Arena::kArena - 1));
+      return *this;
+    }
+
+    Link& operator*() const { return *at(offset()); }
+    Link* operator->() const { return at(offset()); }
+    operator Link*() const {
+      const uint16_t offset = this->offset();
+      return offset == 0 ? nullptr : at(offset);
+    }
+
+   private:
+    // Once: it may be another one at the next look.
+    uint16_t offset() const { return *const_cast<const volatile uint16_t*>(&offset_); }
+    Link* at(uintptr_t offset) const {
+      const uintptr_t arena = reinterpret_cast<uintptr_t>(this) & ~(Arena::kArena - 1);
+      return reinterpret_cast<Link*>(arena | (offset & Arena::kPlaces));
+    }
+
+    uint16_t offset_ = 0;  // 0: nobody, there is no slot
+  };
+};
+
+/// What a task is doing.
+enum class State : uint8_t {
+  free,      ///< nothing: the slot is nobody's
+  ready,     ///< in a ring
+  sleeping,  ///< waits for somebody to make it ready
+  claimed,   ///< somebody runs it
+  woken,     ///< the same, and it was made ready meanwhile
+};
+
+/// See the head of this file. For at most `kCapacity` tasks. Begins at a multiple of `kArena`. By
+/// one hart at a time.
+template <size_t kCapacity>
+class Pool {
+  using Indices = Index<Pool>;
+  using Link = RingLink<Pool, Indices::template To>;
+
+ public:
+  struct alignas(32) Slot : Link {
+    constexpr Slot() : Link{nullptr, nullptr} {}
+
+    State state = State::free;
+    uint8_t priority = 0;
+    uint16_t hart = 0;        ///< that added it, or has claimed it last
+    uint16_t space = 0;       ///< which alone knows what `task` means
+    uint32_t generation = 0;  ///< of its life
+    uint64_t stamp = 0;       ///< when it became ready
+    uint64_t task = 0;
+  };
+
+  static constexpr size_t kLevels = LevelSet::kSize;
+  static constexpr size_t kArena =
+      std::bit_ceil(kCapacity * sizeof(Slot) + kLevels * sizeof(uint16_t) + 256);
+  static_assert(kCapacity > 0 && kArena - 1 <= UINT16_MAX);
+  // A slot's place may be at any of its size's multiples.
+  static constexpr uintptr_t kPlaces = (kArena - 1) & ~(sizeof(Slot) - 1);
+  static_assert(std::has_single_bit(sizeof(Slot)));
+
+  // What a function answers where a task is missing it also answers where a link is broken.
+
+  /// Adds a task, ready, behind all others of its priority. O(1). No handle: the pool is full.
+  Handle add(uint16_t hart, uint16_t space, uint64_t task, uint8_t priority, uint64_t stamp) {
+    Slot* const slot = take_slot();
+    if (slot == nullptr) return {};
+    const uint32_t generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
+    slot->generation = generation;
+    slot->hart = hart;
+    slot->space = space;
+    slot->task = task;
+    slot->priority = priority;
+    ++size_;
+    if (!make_ready(*slot, priority, stamp)) return {};
+    return {generation, priority, static_cast<uint16_t>(number_of(*slot))};
+  }
+
+  /// Ends a task's life, whatever it is doing. O(1). False: there is no such task.
+  bool remove(Handle handle) {
+    Slot* const slot = find(handle);
+    if (slot == nullptr || (slot->state == State::ready && !leave(*slot))) return false;
+    slot->state = State::free;
+    --size_;
+    return free_.push_back(*slot) == Links::intact;
+  }
+
+  /// `hart` runs the task from here on: it is in no ring any more. O(1). False: it is not ready,
+  /// so somebody else may have it.
+  bool claim(uint16_t hart, Handle handle) {
+    Slot* const slot = find(handle);
+    if (slot == nullptr || slot->state != State::ready || !leave(*slot)) return false;
+    slot->state = State::claimed;
+    slot->hart = hart;
+    return true;
+  }
+
+  /// The task is to run (again); one that runs, once more when it has done so. O(1). False: there
+  /// is no such task.
+  bool wake(Handle handle, uint64_t stamp) {
+    Slot* const slot = find(handle);
+    if (slot == nullptr) return false;
+    if (slot->state == State::sleeping) return make_ready(*slot, slot->priority, stamp);
+    if (slot->state == State::claimed) slot->state = State::woken;
+    return true;
+  }
+
+  /// The task has nothing to do until it is woken; where that has happened since it was claimed, it
+  /// is ready instead, behind all others. O(1). False: there is no such task.
+  bool sleep(Handle handle, uint64_t stamp) {
+    Slot* const slot = find(handle);
+    if (slot == nullptr) return false;
+    if (slot->state == State::woken) return make_ready(*slot, slot->priority, stamp);
+    if (slot->state == State::ready && !leave(*slot)) return false;
+    slot->state = State::sleeping;
+    return true;
+  }
+
+  /// What is often to be done in one: `previous`, which runs, is ready again, and `hart` has
+  /// claimed the first of its priority in its stead. O(1). Null, and nothing has been done: that is
+  /// not the first that `wanted` allows, or none is ready.
+  template <typename Wanted>
+  const Slot* exchange(uint16_t hart, Handle previous, uint64_t stamp, Wanted wanted) {
+    Slot* const from = find(previous);
+    if (from == nullptr || (from->state != State::claimed && from->state != State::woken)) {
+      return nullptr;
+    }
+    const uint8_t level = from->priority;
+    Queue& queue = levels_[level];
+    if (level != top_ || queue.empty()) return nullptr;
+    Slot& to = queue.front();
+    if (to.state != State::ready || !wanted(to)) return nullptr;
+    if (queue.exchange_front(*from) == Links::corrupt) return nullptr;
+    from->state = State::ready;
+    from->stamp = stamp;
+    to.state = State::claimed;
+    to.hart = hart;
+    return &to;
+  }
+
+  /// The first that is ready, of the first 16 in order, for which `wanted` holds; null: none.
+  template <typename Wanted>
+  const Slot* first(Wanted wanted) const {
+    if (levels_[top_].empty()) return nullptr;
+    if (const Slot& front = levels_[top_].front(); wanted(front)) return &front;
+    int looks = 16;
+    for (LevelSet rest = ready_; looks > 0;) {
+      const int level = rest.highest();
+      if (level < 0) return nullptr;
+      const Slot* const found = levels_[level % kLevels].find(wanted, looks);
+      if (found != nullptr) return found;
+      rest.erase(static_cast<uint8_t>(level));
+      --looks;
+    }
+    return nullptr;
+  }
+
+  Handle handle_of(const Slot& slot) const {
+    return {slot.generation, slot.priority, static_cast<uint16_t>(number_of(slot))};
+  }
+
+  /// How many tasks there are.
+  size_t size() const { return size_; }
+
+  /// The task's slot; null: there is no such task.
+  const Slot* look(Handle handle) const { return const_cast<Pool*>(this)->find(handle); }
+
+ private:
+  using Queue = Ring<Slot, Pool, Indices::template To>;
+
+  size_t number_of(const Slot& slot) const { return static_cast<size_t>(&slot - slots_.data()); }
+
+  Slot* find(Handle handle) {
+    if (handle.slot() >= kCapacity) return nullptr;
+    Slot& slot = slots_[handle.slot()];
+    if (slot.generation != handle.generation() || slot.state == State::free) return nullptr;
+    return &slot;
+  }
+
+  Slot* take_slot() {
+    const uint16_t fresh = *const_cast<const volatile uint16_t*>(&fresh_);  // once
+    if (fresh < kCapacity) {
+      fresh_ = static_cast<uint16_t>(fresh + 1);
+      return &slots_[fresh];
+    }
+    if (free_.empty()) return nullptr;
+    Slot& slot = free_.front();
+    return free_.remove(slot) == Links::intact ? &slot : nullptr;
+  }
+
+  bool make_ready(Slot& slot, uint8_t level, uint64_t stamp) {
+    slot.state = State::ready;
+    slot.stamp = stamp;
+    if (levels_[level].push_back(slot) == Links::corrupt) return false;
+    ready_.insert(level);
+    if (level > top_) top_ = level;
+    return true;
+  }
+
+  bool leave(Slot& slot) {
+    const uint8_t level = slot.priority;
+    if (levels_[level].remove(slot) == Links::corrupt) return false;
+    if (levels_[level].empty()) {
+      ready_.erase(level);
+      if (level == top_) {
+        const int highest = ready_.highest();
+        top_ = highest < 0 ? 0 : static_cast<uint8_t>(highest);
+      }
+    }
+    return true;
+  }
+
+  std::array<Queue, kLevels> levels_{};  // first, so that no slot is at the beginning
+  std::array<Slot, kCapacity> slots_{};
+  LevelSet ready_;   // the levels whose ring has somebody
+  uint8_t top_ = 0;  // the highest of them; any if there is none
+  Queue free_;
+  uint16_t fresh_ = 0;  // from here on no slot has ever been used
+  uint16_t size_ = 0;
+};
+
+}  // namespace sched::shared
+
+#endif  // BATON_SCHED_SHARED_POOL_H_
