@@ -235,8 +235,11 @@ class Waiting : public internal::Wait {
     }
   }
 
-  static constexpr internal::WaitKind kReordered{
-      .claim_changed = Ranks<typename S::Policy> ? &reorder : nullptr};
+  static constexpr internal::WaitKind kReordered = [] {
+    internal::WaitKind kind;
+    if constexpr (Ranks<typename S::Policy>) kind.claim_changed = &reorder;
+    return kind;
+  }();
 
   Waiter<S>* first_ = nullptr;
   [[no_unique_address]] const typename S::Claim claim_;  // when it began
