@@ -141,8 +141,8 @@ class TaskBits {
   };
 
   std::atomic<Mark> mark_{Mark::none};
+  bool permit_ = false;  // a wake that came before the park
   std::atomic<Unborn> unborn_{Unborn::no};
-  bool permit_ = false;                    // a wake that came before the park
   uint8_t traits_ = 0;                     // a set
   static constexpr uint8_t kInherits = 1;  // something, from those that wait for it
   static constexpr uint8_t kBound = 2;     // to the CPUs of its affinity
@@ -250,8 +250,8 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   // Everything of an earlier life is forgotten.
   void begin_life(const uintptr_t* canary) {
     mark_.store(internal::TaskBits::Mark::none, std::memory_order_relaxed);
-    set_unborn(Unborn::yes);
     permit_ = false;
+    set_unborn(Unborn::yes);
     traits_ = 0;
     woken_ = Woken::by_wake;
     suspensions_.store(0, std::memory_order_relaxed);
