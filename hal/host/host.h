@@ -24,9 +24,9 @@
 // processor away.
 //
 // Under AddressSanitizer and ThreadSanitizer, whose own code cannot be left in its middle,
-// interrupts are taken only where the machine is called unmasked (`mask`, `unmask`,
-// `relax`), and there are no signals. ThreadSanitizer sees each stack as a fiber, and no order
-// between CPUs but that of atomics and of kicks.
+// interrupts are taken only where the machine is called unmasked (`mask`, `unmask`, `relax`), and
+// there are no signals. ThreadSanitizer sees each stack as a fiber, and no order between CPUs but
+// that of atomics and of kicks.
 //
 // x86_64 Linux. On threads that are no CPU each function here but `now` faults.
 
