@@ -144,7 +144,9 @@ class SharedSpaces {
     Member& me = members_[self];
     const uint32_t on_their_way =
         me.board->woken.load(std::memory_order_relaxed) - me.taken->load(std::memory_order_relaxed);
-    const bool has_room = answerer_ && me.open_questions < kQuestions &&
+    // Those of spaces that have ended take room, too.
+    const bool has_room = answerer_ && asked_ - answered_ < questions_.size() &&
+                          me.open_questions < kQuestions &&
                           on_their_way + uint64_t{kQuestions} <= Board::kWakes;
     if (has_room) {
       ++me.open_questions;
