@@ -147,9 +147,9 @@ inline void acquire([[maybe_unused]] void* object) {
 #endif
 }
 
-/// What the sanitizers keep of a stack while it is not run, for a machine that has a context for each
-/// and is not told of their ends: gone with the context, or when that gets another one. Nothing
-/// without a sanitizer.
+/// What the sanitizers keep of a stack while it is not run, for a machine that has a context for
+/// each and is not told of their ends: gone with the context, or when that gets another one.
+/// Nothing without a sanitizer.
 class Shadow {
  public:
   constexpr Shadow() = default;
