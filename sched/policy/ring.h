@@ -178,11 +178,11 @@ class Ring {
     Link& last = *first.prev;
     if (next.prev != &first || last.next != &first) [[unlikely]]
       return Links::corrupt;
-    first.next = nullptr;
     link.next = &next == &first ? &link : &next;
     link.prev = &next == &first ? &link : &last;
     next.prev = &link;
     last.next = &link;
+    first.next = nullptr;  // last, for it may be all of these
     front_ = link.next;
     return Links::intact;
   }

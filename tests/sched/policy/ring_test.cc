@@ -181,6 +181,7 @@ TEST_F(RingTest, MatchesAListUnderRandomOperations) {
       } else if (const int other = absl::Uniform(gen, 0, kItems);
                  std::ranges::find(model, other) == model.end()) {
         ASSERT_EQ(ring_.exchange_front(item(other)), Links::intact);
+        ASSERT_EQ(item(model.front()).next, nullptr);
         model.pop_front();
         model.push_back(other);
       } else {
