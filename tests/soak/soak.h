@@ -268,6 +268,7 @@ class Soak {
       S::sleep_for(pace.next(*this));
     }
     S::bring_online(cpu);
+    for (Pace pace(50); S::is_offline(cpu);) S::sleep_for(pace.next(*this));
     ++counts_.offline;
   }
 
