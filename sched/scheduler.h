@@ -438,7 +438,7 @@ class Scheduler : private Mechanism {
 
   /// Makes this the CPU number `number`, below `cpus.size()`, with `cpus[number]` as its block.
   /// Once on each CPU, masked, with the same array and sink on all. From here on tasks may be
-  /// spawned on it; none runs before `run`.
+  /// spawned on it; none runs before `run`. Stops where `cpus` are more than the options allow.
   [[clang::minsize]] static void start(std::span<Cpu> cpus, CpuNumber number, Sink sink);
 
   /// Runs tasks for ever; this stack becomes the idle task's.

@@ -6,7 +6,10 @@
  * kernel writes and others read. An address of the image is where it begins and an offset of the
  * header's.
  *
- * No function waits. Each answers one of the three results.
+ * Whoever has the image mapped may call, masked and in an interrupt too: no function waits. Each
+ * takes a constant number of steps and answers one of the three results; what is no handle, or not
+ * one any more, is refused. `hart` is written down and not looked at. `should_switch` is called
+ * with the partition locked, and must not call an entry: the answer would be busy.
  */
 #ifndef BATON_SCHED_SHARED_ABI_H_
 #define BATON_SCHED_SHARED_ABI_H_
