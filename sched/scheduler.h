@@ -967,7 +967,12 @@ class Scheduler : private Mechanism {
 
 }  // namespace sched
 
-#include "sched/scheduler_impl.h"
+// How it does what it promises: a turn, a task, what is asked of one, timers, beginning and end.
+#include "sched/life_impl.h"
+#include "sched/request_impl.h"
+#include "sched/task_impl.h"
+#include "sched/timer_impl.h"
+#include "sched/turn_impl.h"
 // Beyond one CPU.
 #include "sched/affinity_impl.h"
 #include "sched/balance_impl.h"

@@ -5,7 +5,10 @@ changes nothing is an error. In the order of docs of the protocol: word, mailbox
 """
 
 _MAILBOX = "sched:mailbox.h"
-_SCHEDULER = "sched:scheduler_impl.h"
+_TURN = "sched:turn_impl.h"
+_TASK = "sched:task_impl.h"
+_REQUEST = "sched:request_impl.h"
+_LIFE = "sched:life_impl.h"
 _AFFINITY = "sched:affinity_impl.h"
 _PLACEMENT = "sched:placement_impl.h"
 _HOTPLUG = "sched:hotplug_impl.h"
@@ -38,16 +41,16 @@ MUTANTS = [
     ("take_all_loads_then_stores", _MAILBOX, r"s/(reinterpret_cast<Postable\*>\()head_\.exchange\(kEmpty, std::memory_order_acquire\)\);/\1head_.load(std::memory_order_acquire)); head_.store(kEmpty, std::memory_order_relaxed);/", ["pieces"]),
     ("take_all_is_relaxed", _MAILBOX, r"s/head_\.exchange\(kEmpty, std::memory_order_acquire\)/head_.exchange(kEmpty, std::memory_order_relaxed)/", ["pieces"]),
     # The drain, and whose a task is.
-    ("no_kick", _SCHEDULER, r"s/cpu\.kicks_\.add\(\); return M::kick\(to\);/return;/", ["wakes"]),
-    ("arrival_is_ignored", _SCHEDULER, r"s/return seen\.owner\(\) == cpu\.number && \(seen\.pending\(\) & request::arrive\) == 0;/return seen.owner() == cpu.number;/", ["wakes"]),
-    ("foreign_tasks_are_touched", _SCHEDULER, r"s/return seen\.owner\(\) == cpu\.number && /return /", ["wakes"]),
-    ("push_comes_before_the_owner", _SCHEDULER, r"s/task\.be_born\(to, request::arrive\);\s+send\(to, task\);/send(to, task); task.be_born(to, request::arrive);/", ["wakes"]),
-    ("idle_lets_interrupts_in", _SCHEDULER, r"s/M::wait\(\);/M::unmask(M::kUnmasked); M::mask(); M::wait();/", ["wakes"]),
+    ("no_kick", _REQUEST, r"s/cpu\.kicks_\.add\(\); return M::kick\(to\);/return;/", ["wakes"]),
+    ("arrival_is_ignored", _REQUEST, r"s/return seen\.owner\(\) == cpu\.number && \(seen\.pending\(\) & request::arrive\) == 0;/return seen.owner() == cpu.number;/", ["wakes"]),
+    ("foreign_tasks_are_touched", _REQUEST, r"s/return seen\.owner\(\) == cpu\.number && /return /", ["wakes"]),
+    ("push_comes_before_the_owner", _LIFE, r"s/task\.be_born\(to, request::arrive\);\s+send\(to, task\);/send(to, task); task.be_born(to, request::arrive);/", ["wakes"]),
+    ("idle_lets_interrupts_in", _LIFE, r"s/M::wait\(\);/M::unmask(M::kUnmasked); M::mask(); M::wait();/", ["wakes"]),
     # Lives.
-    ("a_running_task_loses_wakes", _SCHEDULER, r"s/task\.permit_ = true; return;/return;/", ["wakes"]),
-    ("retire_ignores_requests", _SCHEDULER, r"s/return is_private\(cpu, task\) && task\.change/return task.change/", ["wakes"]),
-    ("retire_checks_then_takes", _SCHEDULER, r"s/(is_private\(cpu, task\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
-    ("a_late_end_is_not_retired", _SCHEDULER, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
+    ("a_running_task_loses_wakes", _TASK, r"s/task\.permit_ = true; return;/return;/", ["wakes"]),
+    ("retire_ignores_requests", _TASK, r"s/return is_private\(cpu, task\) && task\.change/return task.change/", ["wakes"]),
+    ("retire_checks_then_takes", _TASK, r"s/(is_private\(cpu, task\) && )task\.change\(seen, seen\.after_death\(\)\)/\1(task.take(seen.after_death()), true)/", ["wakes"]),
+    ("a_late_end_is_not_retired", _REQUEST, r"s/if \(task\.stored_state\(\) == State::finished && /if (false \&\& /", ["wakes"]),
     # From CPU to CPU.
     ("a_move_forgets_what_is_asked", _AFFINITY, r"s/!task\.is_private_to\(cpu\.privately_mine_\) \|\|\s+!task\.change\(mine, mine/!task.change(mine, mine/", ["moves"]),
     ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
@@ -72,10 +75,10 @@ MUTANTS = [
     ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;//", ["locks"]),
     ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
     ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+Task/Graph\& graph = S::graph(); Task/", ["locks"]),
-    ("no_kick_for_the_rest", _SCHEDULER, r"s/if \(!cpu\.reversing_\.empty\(\) \|\| !cpu\.inbox_\.empty\(\) \|\| !cpu\.mailbox_\.empty\(\)\) \{\s+kick_self\(cpu\);/if (false) {/", ["wakes"]),
-    ("mail_is_dropped", _SCHEDULER, r"s/handle\(cpu, task, task\.take\(seen\.with_pending\(request::none\)\)\)/task.take(seen.with_pending(request::none)), handle(cpu, task, seen.pending())/", ["wakes"]),
-    ("a_guard_ends_without_a_look", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),
-    ("a_guard_looks_before_it_ends", _SCHEDULER, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/honour(cpu, may_switch); unlock(cpu);/", ["wakes"]),
+    ("no_kick_for_the_rest", _REQUEST, r"s/if \(!cpu\.reversing_\.empty\(\) \|\| !cpu\.inbox_\.empty\(\) \|\| !cpu\.mailbox_\.empty\(\)\) \{\s+kick_self\(cpu\);/if (false) {/", ["wakes"]),
+    ("mail_is_dropped", _REQUEST, r"s/handle\(cpu, task, task\.take\(seen\.with_pending\(request::none\)\)\)/task.take(seen.with_pending(request::none)), handle(cpu, task, seen.pending())/", ["wakes"]),
+    ("a_guard_ends_without_a_look", _TURN, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),
+    ("a_guard_looks_before_it_ends", _TURN, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/honour(cpu, may_switch); unlock(cpu);/", ["wakes"]),
 ]
 
 # A part for every run of the tests: the ones whose test is compiled fastest, one of each kind; and one of the

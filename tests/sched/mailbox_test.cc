@@ -3,7 +3,7 @@
 // sees what the fields that have no atomic of their own rely on.
 //
 // A `Post` below is one thread that owns items, as a CPU owns tasks: it sleeps until it is kicked
-// and then drains its mailbox, as sched/scheduler_impl.h does.
+// and then drains its mailbox, as sched/request_impl.h does.
 
 #include "sched/mailbox.h"
 
