@@ -138,6 +138,7 @@ enum class Rule : uint8_t {
   algebra,     ///< claims that do not join, precede or come apart as policy.h says
   urgent,      ///< picks an entity although another precedes it
   surplus,     ///< gives away what is not runnable or not allowed to go
+  shared,      ///< of a queue that CPUs share: tells otherwise who has whom than its answers do
   returned,    ///< refuses in the end, with everybody gone, what it accepted in the beginning
   addresses,   ///< schedules by where entities lie in memory
   refused,     ///< schedules otherwise for attributes that it has refused
@@ -166,6 +167,7 @@ constexpr const char* to_string(Rule rule) {
       return "algebra: claims join, precede or come apart otherwise than promised";
     case Rule::urgent: return "urgent: it picks an entity although another precedes it";
     case Rule::surplus: return "surplus: it gives away what must not go";
+    case Rule::shared: return "shared: who has chosen whom is told otherwise than it was answered";
     case Rule::returned: return "returned: what an entity got does not come back when it goes";
     case Rule::addresses: return "addresses: the schedule depends on where entities lie";
     case Rule::refused: return "refused: attributes that were refused change the schedule";
@@ -813,6 +815,17 @@ class Run : public Mechanism {
       const int who = number(given);
       require(given == nullptr || (who != kNobody && state(who) == State::runnable), Rule::surplus);
       require(policy_.surplus([](const Entity&) { return false; }, now_) == nullptr, Rule::surplus);
+    }
+    if constexpr (Shares<P>) {
+      // Of a queue that this CPU has to itself.
+      const bool is_current = e == current_;
+      const CpuNumber nobody = policy_.chooser(entity(e), 1);
+      require(policy_.chooser(entity(e), 0) == 0 && (nobody == 0) == is_current, Rule::shared);
+      bool is_chosen = false;
+      policy_.while_chosen(entity(e), [&] { is_chosen = true; });
+      require(is_chosen == is_current, Rule::shared);
+      policy_.take_kicks([this](CpuNumber) { broken(Rule::shared); });
+      if (current_ != kNobody && !due_) require(policy_.asked_by(now_) > now_, Rule::shared);
     }
   }
 
