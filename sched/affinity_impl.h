@@ -24,7 +24,6 @@ namespace sched {
 template <hal::Machine M, Policy P, Options kOptions>
 constexpr typename Scheduler<M, P, kOptions>::Moves Scheduler<M, P, kOptions>::kMoves{
     .park = &park_floating,
-    .claim = &claim,
     .place = &place,
     .take_from = &take_from,
     .be_offline = &be_offline,

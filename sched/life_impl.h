@@ -136,21 +136,22 @@ void Scheduler<M, P, kOptions>::give_joined(void* block, Postable& postable) {
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
                                             bool never_ran) {
-  // One at a time. Who gives up meanwhile takes itself out.
-  Task* served = nullptr;
+  // One at a time. Who gives up meanwhile takes itself out. Masked before: it is no switch's place.
+  const Masked masked;
+  Served served;
   {
     GraphGuard guard(cpu.cpus_->graph_);
     internal::Joiner* const joiner = joiners;
     if (joiner == nullptr) return false;
     joiner->leave();
     if (joiner->wait.begin_to_serve()) {
-      served = static_cast<Task*>(&joiner->task);
       joiner->value = value;
       joiner->never_ran = never_ran;
+      served = Masked::promise(static_cast<Task&>(joiner->task));
       joiner->wait.serve(joiner);
     }
   }
-  if (served != nullptr) request_masked(present(*served), request::wake, false);
+  if (served) masked.wake(served);
   return true;
 }
 

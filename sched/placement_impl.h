@@ -176,27 +176,14 @@ void Scheduler<M, P, kOptions>::let_float(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::claim(Cpu& cpu, Task& task, Ownership wanted, Requests requests) {
-  const Ownership mine = wanted.with_owner(cpu.number);
-  if (!task.change(wanted.with_owner(kFloating),
-                   mine.with_pending(static_cast<Requests>(requests | request::arrive)))) {
-    return false;
-  }
+void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task) {
   const CpuNumber to = place_for(cpu, task, Enter::woken);
   if (to != cpu.number) {
     task.redirect(to);
     send(to, task);
   } else if (admit_moved(cpu, task)) {
-    handle(cpu, task, task.take(mine));
+    handle(cpu, task, task.take(task.ownership().with_pending(request::none)));
   }
-  return true;
-}
-
-template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task) {
-  const CpuNumber to = place_for(cpu, task, Enter::woken);
-  task.redirect(to);
-  send(to, task);
 }
 
 }  // namespace sched

@@ -211,7 +211,6 @@ class Scheduler : private Mechanism {
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
     void (*park)(Cpu& cpu, Task& self);
-    bool (*claim)(Cpu& cpu, Task& task, Ownership wanted, Requests requests);
     void (*place)(Cpu& cpu, Task& task);
     void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
     void (*be_offline)(Cpu& cpu);
@@ -325,6 +324,33 @@ class Scheduler : private Mechanism {
     NoPreempt& operator=(const NoPreempt&) = delete;
   };
 
+  class Masked;
+
+  /// Whose wait a server has ended, until it is woken; or nobody.
+  class [[nodiscard]] Served {
+   public:
+    constexpr Served() = default;
+
+    /// Whether it is somebody.
+    explicit operator bool() const { return task_ != nullptr; }
+
+    /// That task. While the queue is still locked, and only if it asks for the lock next.
+    Task& task() const { return *task_; }
+
+   private:
+    friend Scheduler;
+
+    explicit Served(Task& task) : task_(&task) {}
+    Served(Task& task, CpuNumber to) : task_(&task), sent_(to + 1) {}
+
+    // Whether the wake is in the task's word, and at most has to be sent.
+    bool is_posted() const { return kMany && sent_ != 0; }
+    CpuNumber to() const { return static_cast<CpuNumber>(sent_ - 1); }
+
+    Task* task_ = nullptr;
+    uint32_t sent_ = 0;  // to whom, as `deliver` has it, plus one; 0: this CPU may touch the task
+  };
+
   /// Interrupts are masked while it lives, in a task or an interrupt. The mechanism as primitives
   /// see it (sched/wait.h): what a wake makes due happens in `wake` in a task without a guard.
   class Masked {
@@ -352,12 +378,28 @@ class Scheduler : private Mechanism {
       }
     }
 
-    /// As `Scheduler::wake`. Of a task that is about to return from a wait, which it has left
-    /// before, it is a wake too many and does no harm.
-    void wake(Task& task) const { wake_masked(task, irq_); }
+    /// A server's, before the last step of a wait: that it is going to wake the task. Until it has,
+    /// the task's memory stays; nobody else's wake does as well.
+    static Served promise(Task& task) {
+      if (!kMany || is_private(here_once(), task)) [[likely]]
+        return Served(task);
+      return promise_elsewhere(task);
+    }
+
+    /// Keeps the promise. Of a task that has left the wait before, for an older wake, it is a wake
+    /// too many and does no harm.
+    void wake(const Served& served) const {
+      if (served.is_posted()) [[unlikely]]
+        return deliver_masked(served, irq_ == M::kUnmasked);
+      wake_masked<true>(*served.task_, irq_);
+    }
 
     /// The same, where what a task inherits may just have changed: the switch is for both.
-    void wake_and_settle(Task& task) const { wake_and_settle_masked(task, irq_ == M::kUnmasked); }
+    void wake_and_settle(const Served& served) const {
+      if (served.is_posted()) [[unlikely]]
+        return deliver_masked(served, irq_ == M::kUnmasked);
+      wake_and_settle_masked(*served.task_, irq_ == M::kUnmasked);
+    }
 
     /// The switch for what has changed before.
     void settle() const { honour(here(), irq_ == M::kUnmasked); }
@@ -427,7 +469,7 @@ class Scheduler : private Mechanism {
     /// `Scheduler::wake`, a little cheaper: here interrupts are known to be masked.
     void wake(Task& task) {
       // Any state will do: that this is an interrupt is what keeps it from switching.
-      wake_masked(task, M::kUnmasked);
+      wake_masked<false>(task, M::kUnmasked);
     }
 
     /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
@@ -534,7 +576,7 @@ class Scheduler : private Mechanism {
   /// ignored and counted. Everything the caller stored before is visible to the task after.
   static void wake(Task& task) {
     const Irq irq = M::mask();
-    wake_masked(task, irq);
+    wake_masked<false>(task, irq);
     M::unmask(irq);
   }
 
@@ -800,6 +842,7 @@ class Scheduler : private Mechanism {
   static void park_masked(Task& self);
   [[gnu::noinline]] static void block(Task& self);
   [[gnu::noinline]] static void leave_and_switch(Cpu& cpu, Task& self, Instant floor, Instant now);
+  template <bool kMayTouch>
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline]] static void wake_and_settle_masked(Task& task, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
@@ -877,8 +920,15 @@ class Scheduler : private Mechanism {
 
   // Requests and mail: the seldom paths, compiled for size.
   static bool may_touch(const Cpu& cpu, Ownership seen);
-  [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, Ownership seen,
+  [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, uint32_t generation,
                                                      Requests requests);
+  // To whom a task must be sent that has been posted, by what its word was before; `kFloating`: who
+  // claimed it finds a place; `kNoOwner`: to nobody, whoever came first does.
+  static CpuNumber recipient(Ownership before);
+  [[gnu::noinline, clang::minsize]] static void deliver(Cpu& cpu, Task& task, CpuNumber to);
+  [[gnu::noinline, clang::minsize]] static void deliver_masked(const Served& served,
+                                                               bool may_switch);
+  [[gnu::noinline, clang::minsize]] static Served promise_elsewhere(Task& task);
   [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
@@ -901,8 +951,6 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);
   [[gnu::noinline, clang::minsize]] static void let_float(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static bool claim(Cpu& cpu, Task& task, Ownership wanted,
-                                                      Requests requests);
   [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
   [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);

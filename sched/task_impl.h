@@ -79,7 +79,7 @@ void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
     // Also of one that a wake which was not meant for this wait has made ready: it is about to look
     // and to park again, and would not know.
     internal::Wait& wait = task.wait();
-    if (wait.is_over() || !wait.close()) return;  // served: the wake is on its way
+    if (wait.is_over() || !wait.close(&relax)) return;  // served: the wake is on its way
     if (wait.kind.gave_up != nullptr) wait.kind.gave_up(wait);
     task.woken_ = reason;
   }
@@ -147,7 +147,7 @@ bool Scheduler<M, P, kOptions>::suspend(Task& task) {
   Cpu& cpu = here();
   if (&task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked) [[unlikely]] {
     // It goes on until a kick comes, and may wait or end before: so it is in its queue until then.
-    post(cpu, task, task.ownership(), request::suspend);
+    post(cpu, task, task.ownership().generation(), request::suspend);
   } else {
     request_masked(present(task), request::suspend, irq == M::kUnmasked);
   }

@@ -147,22 +147,24 @@ Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until,
   Task& task = *here().current_;
   Woken reason = task.take_reason();
   if (reason == Woken::by_wake) {
-    // A wake that is not meant for this wait is kept for the `park` that it is meant for.
-    bool permit = waked || task.permit_;
+    // A wake that is not meant for this wait is kept for the `park` that it is meant for. One that
+    // is may come before the server's last step.
+    bool permit = task.permit_;
     task.permit_ = false;
-    do {
+    while (!waked || !wait.template await_service<kMany>(&relax)) {
+      permit |= waked;
       if (waked && wait.kind.claim_changed != nullptr) {
         // Made ready, it may have got a later deadline: so it is no longer where it was in line.
         wait.kind.claim_changed(wait);
         here().due_ &= ~kPreemption;
       }
       reason = park_timed(task, until);
-      waked = reason == Woken::by_wake && !wait.is_served();
-      permit |= waked;
-    } while (waked);
+      if (reason != Woken::by_wake) break;
+      waked = true;
+    }
     if (permit) task.permit_ = true;
   }
-  return reason == Woken::by_wake || wait.close() ? reason : Woken::by_wake;
+  return reason == Woken::by_wake || wait.close(&relax) ? reason : Woken::by_wake;
 }
 
 }  // namespace sched

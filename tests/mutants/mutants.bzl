@@ -8,6 +8,7 @@ _MAILBOX = "sched:mailbox.h"
 _TURN = "sched:turn_impl.h"
 _TASK = "sched:task_impl.h"
 _REQUEST = "sched:request_impl.h"
+_TIMER = "sched:timer_impl.h"
 _LIFE = "sched:life_impl.h"
 _AFFINITY = "sched:affinity_impl.h"
 _PLACEMENT = "sched:placement_impl.h"
@@ -63,7 +64,9 @@ MUTANTS = [
     ("one_that_runs_is_handed_over", _AFFINITY, r"s/if \(&task != cpu\.current_\) return leave\(cpu, task, to\);/return leave(cpu, task, to);/", ["shared_queue"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
-    ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
+    ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served<kMany>\(\)\) relax\(\);//", ["pieces"]),
+    ("a_wake_is_promised_after_the_service", _WAIT, r"s/const Served served = S::Masked::promise\(waiter\.task\(\)\);/auto\& task = waiter.task();/; s/(&waiter\);\s+)return served;/\1return S::Masked::promise(task);/", ["locks"]),
+    ("a_woken_task_does_not_wait_for_its_server", _TIMER, r"s/wait\.template await_service<kMany>\(&relax\)/wait.is_served()/", ["locks"]),
     ("service_is_relaxed", _WAIT, r"s/outcome_\.store\(outcome, std::memory_order_release\)/outcome_.store(outcome, std::memory_order_relaxed)/", ["pieces"]),
     ("a_service_is_looked_at_relaxed", _WAIT, r"s/outcome_\.load\(std::memory_order_acquire\) > kServing/outcome_.load(std::memory_order_relaxed) > kServing/", ["pieces"]),
     # Locks.
