@@ -66,7 +66,7 @@ bool Scheduler<M, P, kOptions>::donate(Cpu& cpu) {
   const Instant now = M::now();
   charge(cpu, now);
   if constexpr (kRanks) {
-    cpu.rank_.store(cpu.policy_.claim(*cpu.current_), std::memory_order_relaxed);
+    cpu.rank_.set(cpu.policy_.claim(*cpu.current_));
   }
   const CpuSet online = Scheduler::online();
   bool has_surplus = false;
@@ -86,10 +86,9 @@ bool Scheduler<M, P, kOptions>::donate(Cpu& cpu) {
       break;
     }
     if constexpr (kRanks) {
-      const Claim rank = other.rank_.load(std::memory_order_relaxed);
+      const Claim rank = other.rank_.get();
       if (P::precedes(cpu.policy_.claim(task), rank) &&
-          (best == nullptr ||
-           P::precedes(cpu.cpus_[to].rank_.load(std::memory_order_relaxed), rank))) {
+          (best == nullptr || P::precedes(cpu.cpus_[to].rank_.get(), rank))) {
         best = &task;
         to = at;
       }
@@ -98,7 +97,7 @@ bool Scheduler<M, P, kOptions>::donate(Cpu& cpu) {
   if (best != nullptr) {
     if constexpr (kRanks) {
       // Until it says so itself: nobody else is sent there for the same reason.
-      cpu.cpus_[to].rank_.store(cpu.policy_.claim(*best), std::memory_order_relaxed);
+      cpu.cpus_[to].rank_.set(cpu.policy_.claim(*best));
     }
     leave(cpu, *best, to);
   }

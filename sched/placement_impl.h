@@ -90,18 +90,18 @@ CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter w
   if constexpr (kRanks && !kDetachesMovers) {
     if (why != Enter::created) {
       const Claim claim = cpu.policy_.claim(task);
-      Claim least = cpu.cpus_[usual].rank_.load(std::memory_order_relaxed);
+      Claim least = cpu.cpus_[usual].rank_.get();
       if (P::precedes(claim, least)) return usual;
       for (CpuNumber at = 0; at < cpu.count_; ++at) {
         if (!allowed.contains(at)) continue;
-        const Claim rank = cpu.cpus_[at].rank_.load(std::memory_order_relaxed);
+        const Claim rank = cpu.cpus_[at].rank_.get();
         if (!P::precedes(least, rank)) continue;
         best = at;
         least = rank;
       }
       if (P::precedes(claim, least)) {
         // Until it says so itself: nobody else is sent there for the same reason.
-        cpu.cpus_[best].rank_.store(claim, std::memory_order_relaxed);
+        cpu.cpus_[best].rank_.set(claim);
         return best;
       }
       best = usual;

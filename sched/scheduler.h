@@ -57,6 +57,7 @@
 #include <utility>
 
 #include "hal/hal.h"
+#include "sched/attribute_slot.h"
 #include "sched/mailbox.h"
 #include "sched/masked_atomic.h"
 #include "sched/options.h"
@@ -97,12 +98,27 @@ struct Charged<true> {
   Instant until;
 };
 
-// How urgent what a CPU runs is, for others to read.
+// How urgent what a CPU runs is, for others to read, and to write what they have sent there.
+// Masked.
 template <typename Claim, bool kOn>
 struct Rank {};
 
 template <typename Claim>
-struct Rank<Claim, true> : std::atomic<Claim> {};
+  requires(sizeof(Claim) <= sizeof(uint64_t))
+struct Rank<Claim, true> {
+  Claim get() const { return claim.load(std::memory_order_relaxed); }
+  void set(const Claim& to) { claim.store(to, std::memory_order_relaxed); }
+  std::atomic<Claim> claim{};
+};
+
+template <typename Claim>
+struct Rank<Claim, true> {
+  Claim get() { return claim.load(); }
+  void set(const Claim& to) {
+    claim.store(to, [] { return true; });
+  }
+  AttributeSlot<Claim> claim;
+};
 
 // Ends a task's wait when its time has come. On the stack of that task, while it waits.
 template <typename Task>
@@ -206,7 +222,7 @@ class Scheduler : private Mechanism {
     void (*ask)(Cpu& cpu);
     bool (*donate)(Cpu& cpu);
   };
-  static constexpr bool kRanks = Ranks<P> && sizeof(Claim) <= sizeof(uint64_t);
+  static constexpr bool kRanks = kMany && Ranks<P> && Donates<P>;
 
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
@@ -231,6 +247,13 @@ class Scheduler : private Mechanism {
     /// The policy's object, for what a policy wants set beyond a task's attributes. For this CPU,
     /// masked or before `run`.
     P& policy() { return policy_; }
+
+    /// Whether there is mail that it has not begun to look at. As seen from another CPU already
+    /// past.
+    bool has_mail() const { return !mailbox_.empty(); }
+
+    /// What it runs; null before `start`. For this CPU, masked, or where it stands still.
+    const Task* current() const { return current_; }
 
     /// Its idle task, current while nothing else is.
     const Task& idle() const { return idle_; }

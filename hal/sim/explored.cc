@@ -263,6 +263,7 @@ void after_atomic(const volatile void* object, size_t size, bool read, bool wrot
   impl.races->atomic(Explored::cpu(), address, read, wrote, order);
   const auto what = read ? Explorer::What::load : Explorer::What::store;
   impl.atomic_done(Explored::step(what, object, wrote, order, place), changed);
+  if (changed && impl.options.watch) impl.options.watch();
 }
 
 void fence(std::memory_order order, uintptr_t place) {

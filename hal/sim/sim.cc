@@ -262,8 +262,9 @@ CpuReport World::report(CpuNumber cpu) const {
   report.armed = impl_->cpus[cpu].armed;
   report.asleep = impl_->cpus[cpu].state == Impl::Cpu::State::waiting &&
                   &impl_->cpus[cpu] != impl_->current;  // woken, it is so until it passes time
-  report.interrupted =
-      impl_->cpus[cpu].interrupt() <= impl_->now || impl_->cpus[cpu].kicked < never;
+  report.masked = impl_->cpus[cpu].masked;
+  report.interrupted = impl_->cpus[cpu].interrupt() <= impl_->now ||
+                       impl_->cpus[cpu].kicked < never || impl_->cpus[cpu].kick_travels;
   return report;
 }
 

@@ -100,8 +100,10 @@ struct Options {
   /// them: masked, on the interrupted stack; `preempt` when `interrupt` answered true.
   std::function<bool(Interrupt)> interrupt = nullptr;
   std::function<void()> preempt = nullptr;
-  /// Called at each machine call, before it does anything: for what must hold at every step. It
-  /// may look at everything, the world's reports included, and make no machine call.
+  /// For what must hold at every step: called at each machine call, before it does anything, and
+  /// with an explorer after each atomic operation that has changed something. It may look at
+  /// everything, the world's reports included, and make no machine call; what it looks at is no
+  /// step.
   std::function<void()> watch = nullptr;
 };
 
@@ -181,6 +183,7 @@ struct CpuReport {
   Space space;
   bool done = false;         ///< Its boot code has returned.
   bool asleep = false;       ///< In `wait`.
+  bool masked = true;        ///< Takes no interrupts.
   bool interrupted = false;  ///< An interrupt is pending, or a kick on its way.
 };
 

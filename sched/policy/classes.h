@@ -334,6 +334,14 @@ class Classes {
     return change_time(current.class_, now);
   }
 
+  /// Of the first class that has somebody to give away.
+  template <typename F>
+  Entity* surplus(F allowed, Instant now)
+    requires(Donates<Parts> || ...)
+  {
+    return surplus_from(Index<0>(), allowed, now);
+  }
+
   /// The class that it is in is told, and forgets it.
   void detach(Detached<Entity> entity) {
     inherit(entity, nullptr);
@@ -415,6 +423,23 @@ class Classes {
   template <size_t kClass>
   static Detached<InnerOf<kClass>> detached_inner(Detached<Entity> entity) {
     return Prover::prove(inner<kClass>(*entity));
+  }
+
+  template <size_t kClass, typename F>
+  Entity* surplus_from(Index<kClass>, F allowed, Instant now) {
+    if constexpr (Donates<PolicyOf<kClass>>) {
+      InnerOf<kClass>* const found = part<kClass>().surplus(
+          [&](const InnerOf<kClass>& entity) {
+            return allowed(whole<kClass>(const_cast<InnerOf<kClass>&>(entity)));
+          },
+          now);
+      if (found != nullptr) return &whole<kClass>(*found);
+    }
+    if constexpr (kClass + 1 < kCount) {
+      return surplus_from(Index<kClass + 1>(), allowed, now);
+    } else {
+      return nullptr;
+    }
   }
 
   void leave_home(Detached<Entity> entity) {

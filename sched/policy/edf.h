@@ -348,6 +348,17 @@ class BasicEdf {
     return until;
   }
 
+  /// The earliest deadline of the first 16 that is not held back. O(log n) for each of them. Where
+  /// it goes the deadline and the budget go along; the bandwidth is asked for there.
+  template <typename F>
+  Entity* surplus(F allowed, Instant now) {
+    int looks = 16;
+    for (Entity* e = queue_.first(); e != nullptr && looks > 0; e = queue_.next(*e), --looks) {
+      if (e->from_ <= now && allowed(*e)) return e;
+    }
+    return nullptr;
+  }
+
   template <typename F>
   void dump(const Entity& entity, F field) const {
     field("runtime", entity.runtime_.ticks);

@@ -256,7 +256,8 @@ class BasicFixedPriority {
   }
 
   /// The most urgent, of the first 16.
-  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+  template <typename F>
+  Entity* surplus(F allowed, Instant) {
     int looks = 16;
     LevelSet rest = others_;
     for (const Level* level : {top_, second_}) {

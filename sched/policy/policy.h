@@ -392,7 +392,8 @@ concept Shares = Policy<P> && requires(P& p, typename P::Entity& e, CpuNumber cp
 /// A policy that chooses whom to give away to an idle CPU.
 ///
 /// surplus(allowed, now): a runnable entity for which `allowed(entity)`, which the current one is
-/// not, or null: the most urgent, where there is an order. Bounded: it may give up early.
+/// not, or null: the most urgent, where there is an order. Bounded: it may give up early. Of a part
+/// of a composition also with something else to call than a function.
 template <typename P>
 concept Donates =
     Policy<P> && requires(P& p, bool (*allowed)(const typename P::Entity&), Instant now) {

@@ -82,7 +82,8 @@ class RoundRobin {
   }
 
   /// One of the first 16.
-  Entity* surplus(bool (*allowed)(const Entity&), Instant) {
+  template <typename F>
+  Entity* surplus(F allowed, Instant) {
     int looks = 16;
     return ring_.find(allowed, looks);
   }

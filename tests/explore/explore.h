@@ -25,6 +25,7 @@
 #include "gtest/gtest.h"
 #include "hal/sim/explorer.h"
 #include "hal/sim/sim.h"
+#include "tests/sched/invariants.h"
 #include "tests/sched/kernel.h"
 
 namespace sched::test {
@@ -44,7 +45,7 @@ inline bool ended_well(const hal::sim::Outcome& outcome) {
   return well;
 }
 
-/// A kernel whose tasks begin together.
+/// A kernel whose tasks begin together. At every step what tests/sched/invariants.h says must hold.
 template <typename P>
 class Scenario : public Kernel<P> {
  public:
@@ -94,7 +95,9 @@ class Scenario : public Kernel<P> {
     this->boot([this] {
       for (const auto& [cpu, thread] : tasks_) this->spawn_on(cpu, *thread);
     });
+    Invariants invariants(*this);
     if (!ended_well(Kernel<P>::run(kEnd))) return false;
+    invariants.expect_nothing_left();
     for (const Thread& thread : this->threads) {
       EXPECT_EQ(thread.finishes, &thread == lives_twice ? 2 : 1) << thread.text;
     }

@@ -11,6 +11,8 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/classes.h"
+#include "sched/policy/edf.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/scheduler.h"
@@ -26,14 +28,15 @@ template <typename P>
 struct Balanced : Kernel<P> {
   using S = typename Kernel<P>::S;
 
-  explicit Balanced(hal::sim::Options options) : Kernel<P>(options), balancers(options.cpus) {}
+  explicit Balanced(hal::sim::Options options, typename Kernel<P>::Attributes helpers = {})
+      : Kernel<P>(options), balancers(options.cpus), helpers(helpers) {}
 
   // Each CPU's first task has it look from now on; then `code`, by a task of CPU 0.
   void begin(std::function<void()> code) {
     for (CpuNumber cpu = 0; cpu < this->count(); ++cpu) {
       auto& first =
-          this->make("first", [this, cpu] { S::balance(balancers[cpu], ticks(kPeriod)); });
-      if (cpu == 0) starters.push_back(&this->make("starter", std::move(code)));
+          this->make("first", [this, cpu] { S::balance(balancers[cpu], ticks(kPeriod)); }, helpers);
+      if (cpu == 0) starters.push_back(&this->make("starter", std::move(code), helpers));
       firsts.push_back(&first);
     }
     this->boot([this] {
@@ -43,6 +46,7 @@ struct Balanced : Kernel<P> {
   }
 
   std::vector<typename S::Balancer> balancers;
+  const typename Kernel<P>::Attributes helpers;
   std::vector<typename Kernel<P>::Thread*> firsts;
   std::vector<typename Kernel<P>::Thread*> starters;
 };
@@ -176,38 +180,75 @@ TEST(Balance, LeavesOthersWhereTheyAre) {
 }
 
 // The m most urgent of those that float run, on m CPUs: a period for each that has to go, here two,
-// and one for what a CPU said last of what it runs.
+// and one for what a CPU said last of what it runs. All become ready at once, on one CPU; others
+// run somebody less urgent.
+template <typename P>
+void check_most_urgent(uint64_t seed, typename P::Attributes helpers,
+                       std::array<typename P::Attributes, 3> urgent,
+                       std::array<typename P::Attributes, 2> low) {
+  SCOPED_TRACE(seed);
+  using K = Balanced<P>;
+  using S = typename K::S;
+  K kernel({.cpus = 3, .seed = seed, .find_races = true, .steps = 500'000}, helpers);
+  std::vector<typename K::Thread*> tasks;
+  std::vector<uint64_t> began(3);
+  uint64_t spawned = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    tasks.push_back(&kernel.make(
+        "urgent",
+        [&, i] {
+          began[i] = S::now().ticks;
+          Sim::spend(ticks(5000));
+        },
+        urgent[i]));
+  }
+  std::vector<typename K::Thread*> others;
+  for (const auto& attributes : low) {
+    others.push_back(&kernel.make("low", [] { Sim::spend(ticks(10'000)); }, attributes));
+  }
+  kernel.begin([&] {
+    kernel.spawn_on(1, *others[0]);
+    kernel.spawn_on(2, *others[1]);
+    S::sleep_for(ticks(1000));
+    spawned = S::now().ticks;
+    const typename S::NoPreempt guard;
+    for (auto* task : tasks) kernel.spawn_in({.cpus = {0}, .floats = true}, *task);
+    for (auto* task : tasks) EXPECT_TRUE(S::set_affinity(*task, S::CpuSet::all()));
+  });
+  Invariants invariants(kernel);
+  kernel.finish();
+  for (const uint64_t when : began) EXPECT_LE(when, spawned + 3 * kPeriod + 10);
+}
+
+constexpr Edf::Attributes reserved(uint64_t runtime, uint64_t period) {
+  return {.runtime = ticks(runtime), .period = ticks(period)};
+}
+
 TEST(Balance, RunsTheMostUrgentOnAllCpus) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
-    using K = Balanced<FixedPriority>;
-    using S = K::S;
-    K kernel({.cpus = 3, .seed = seed, .find_races = true, .steps = 500'000});
-    std::vector<K::Thread*> urgent;
-    std::vector<uint64_t> began(3);
-    uint64_t spawned = 0;
-    for (size_t i = 0; i < 3; ++i) {
-      urgent.push_back(&kernel.make("urgent",
-                                    [&, i] {
-                                      began[i] = S::now().ticks;
-                                      Sim::spend(ticks(5000));
-                                    },
-                                    {.priority = static_cast<uint16_t>(9 - i)}));
-    }
-    auto& low = kernel.make("low", [] { Sim::spend(ticks(10'000)); }, {.priority = 1});
-    auto& lower = kernel.make("lower", [] { Sim::spend(ticks(10'000)); }, {.priority = 2});
-    kernel.begin([&] {
-      kernel.spawn_on(1, low);
-      kernel.spawn_on(2, lower);
-      S::sleep_for(ticks(1000));
-      spawned = S::now().ticks;
-      const S::NoPreempt guard;
-      for (auto* task : urgent) kernel.spawn_in({.cpus = {0}, .floats = true}, *task);
-      for (auto* task : urgent) EXPECT_TRUE(S::set_affinity(*task, S::CpuSet::all()));
-    });
-    Invariants invariants(kernel);
-    kernel.finish();
-    for (const uint64_t when : began) EXPECT_LE(when, spawned + 3 * kPeriod + 10) << seed;
-    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
+    check_most_urgent<FixedPriority>(seed, {},
+                                     {{{.priority = 9}, {.priority = 8}, {.priority = 7}}},
+                                     {{{.priority = 1}, {.priority = 2}}});
+  }
+}
+
+// Earliest deadlines, where every CPU has the bandwidth for them.
+TEST(Balance, RunsTheEarliestDeadlinesOnAllCpus) {
+  for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
+    check_most_urgent<Edf>(seed, reserved(100, 10'000),
+                           {reserved(5000, 20'000), reserved(5000, 20'500), reserved(5000, 21'000)},
+                           {reserved(10'000, 80'000), reserved(10'000, 90'000)});
+  }
+}
+
+// And both, in classes: the claims of which are of different kinds.
+TEST(Balance, RunsTheEarlierClassesOnAllCpus) {
+  using P = Classes<Edf, FixedPriority>;
+  for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
+    check_most_urgent<P>(seed, P::in<0>(reserved(100, 10'000)),
+                         {P::in<0>(reserved(5000, 20'000)), P::in<0>(reserved(5000, 20'500)),
+                          P::in<1>({.priority = 7})},
+                         {P::in<1>({.priority = 1}), P::in<1>({.priority = 2})});
   }
 }
 

@@ -1,9 +1,16 @@
-// What must hold of many CPUs at every step, looked at before every machine call:
+// What must hold of many CPUs at every step: before each machine call, and where a scenario is
+// explored after each atomic operation that changes something.
 //
 //   - a task runs on one CPU at most, and that is the one that owns it, with nothing to arrive;
-//   - while a CPU sleeps and something is pending for a task of its, a kick is on its way to it, or
-//     about to be sent: whoever asks is masked from the request to the kick, and has few machine
-//     calls to make.
+//   - while a CPU sleeps and mail waits for it, or something is pending for a task of its, a kick
+//   is
+//     on its way to it;
+//   - no CPU sleeps while a task of its is ready; unless its policy holds tasks back, or leaves it
+//     to others to take them, as from a queue that all share.
+//
+// The last two are about to be seen to as long as some CPU is in the middle of something: whoever
+// asks is masked from the request to the kick, and a CPU from its last look to its sleep. So they
+// are looked at when each CPU is unmasked or asleep.
 //
 //     Invariants invariants(kernel);    // after the tasks were made, before `run`
 //
@@ -12,11 +19,11 @@
 #ifndef BATON_TESTS_SCHED_INVARIANTS_H_
 #define BATON_TESTS_SCHED_INVARIANTS_H_
 
-#include <optional>
-#include <vector>
+#include <cstdint>
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/cpu_set.h"
 #include "sched/mailbox.h"
 #include "tests/sched/kernel.h"
 
@@ -26,6 +33,8 @@ template <typename K>
 class Invariants {
  public:
   using S = typename K::S;
+  using P = typename S::Policy;
+  using CpuSet = typename S::CpuSet;
 
   explicit Invariants(K& kernel) : kernel_(kernel) {
     kernel.on_step = [this] { look(); };
@@ -34,62 +43,56 @@ class Invariants {
   Invariants(const Invariants&) = delete;
   Invariants& operator=(const Invariants&) = delete;
 
-  uint64_t looks() const { return looks_; }
+  /// How often each CPU was unmasked or asleep.
+  uint64_t quiet_looks() const { return quiet_looks_; }
 
-  void expect_nothing_left() const {
+  void expect_nothing_left() {
+    look();
     for (const auto& thread : kernel_.threads) {
       EXPECT_EQ(thread.ownership().pending(), request::none) << thread.text;
     }
   }
 
  private:
-  // A task with something pending: since whose call, and how many he has made since.
-  struct Asked {
-    CpuNumber owner;
-    CpuNumber by;
-    int calls;
-  };
-  // How many machine calls there are between a request and its kick at most.
-  static constexpr int kCalls = 40;
-
   void look() {
-    ++looks_;
-    const CpuNumber caller = kernel_.world.running();
-    asked_.resize(kernel_.threads.size());
-    std::vector<int> running(kernel_.count());
-    std::vector<int> waiting(kernel_.count());  // tasks with something pending
-    std::vector<int> overdue(kernel_.count());  // whose kick must have been sent
-    for (size_t i = 0; i < asked_.size(); ++i) {
-      const auto& thread = kernel_.threads[i];
-      const Ownership seen = thread.ownership();
-      if (S::state(thread) == State::running) {
-        ASSERT_LT(seen.owner(), kernel_.count()) << thread.text;
-        EXPECT_FALSE(seen.pending() & request::arrive) << thread.text;
-        EXPECT_EQ(++running[seen.owner()], 1) << "on CPU " << seen.owner();
-      }
-      if (!seen.is_alive() || seen.owner() >= kernel_.count() || seen.pending() == request::none) {
-        asked_[i].reset();
-        continue;
-      }
-      if (!asked_[i].has_value() || asked_[i]->owner != seen.owner()) {
-        asked_[i] = {seen.owner(), caller, 0};
-      } else if (asked_[i]->by == caller) {
-        ++asked_[i]->calls;
-      }
-      ++waiting[seen.owner()];
-      if (asked_[i]->calls > kCalls) ++overdue[seen.owner()];
-    }
     for (CpuNumber cpu = 0; cpu < kernel_.count(); ++cpu) {
-      if (waiting[cpu] == 0 || overdue[cpu] < waiting[cpu]) continue;
+      const auto* const task = kernel_.cpu(cpu).current();
+      if (task == nullptr || task == &kernel_.cpu(cpu).idle()) continue;
+      const Ownership seen = task->ownership();
+      EXPECT_EQ(seen.owner(), cpu) << "another one's task runs: " << task->name();
+      EXPECT_FALSE(seen.pending() & request::arrive) << "it has not come: " << task->name();
+      for (CpuNumber other = 0; other < cpu; ++other) {
+        EXPECT_NE(kernel_.cpu(other).current(), task) << "it runs twice: " << task->name();
+      }
+    }
+    CpuSet asleep;
+    for (CpuNumber cpu = 0; cpu < kernel_.count(); ++cpu) {
       const auto report = kernel_.world.report(cpu);
-      EXPECT_TRUE(!report.asleep || report.interrupted) << "CPU " << cpu << " sleeps on its mail\n"
-                                                        << kernel_.world;
+      if (!report.asleep && report.masked) return;
+      if (report.asleep && !report.interrupted) asleep.insert(cpu);
+    }
+    ++quiet_looks_;
+    if (asleep.empty()) return;
+    for (CpuNumber cpu = 0; cpu < kernel_.count(); ++cpu) {
+      if (!asleep.contains(cpu)) continue;
+      EXPECT_FALSE(kernel_.cpu(cpu).has_mail()) << "CPU " << cpu << " sleeps on its mail\n"
+                                                << kernel_.world;
+    }
+    for (const auto& thread : kernel_.threads) {
+      const Ownership seen = thread.ownership();
+      if (!asleep.contains(seen.owner())) continue;
+      EXPECT_EQ(seen.pending(), request::none)
+          << thread.text << ": CPU " << seen.owner() << " sleeps on it\n"
+          << kernel_.world;
+      if (holds_back<P> || Shares<P>) continue;
+      EXPECT_NE(S::state(thread), State::ready)
+          << thread.text << ": CPU " << seen.owner() << " sleeps though it is ready\n"
+          << kernel_.world;
     }
   }
 
   K& kernel_;
-  std::vector<std::optional<Asked>> asked_;  // by task
-  uint64_t looks_ = 0;
+  uint64_t quiet_looks_ = 0;
 };
 
 }  // namespace sched::test
