@@ -19,11 +19,28 @@ EXPLORE(AMoveAndAWake, .preemptions = 2) {
   auto& sleeper = kernel.early_task(0, "sleeper", [&] {
     EXPECT_EQ(S::park(), Woken::by_wake);
     EXPECT_EQ(stored, 7);
+    EXPECT_EQ(S::here().number, 1);  // before the mover was done it could not run here
   });
   kernel.task(0, "mover", [&] { EXPECT_TRUE(S::set_affinity(sleeper, {1})); });
   kernel.task(1, "waker", [&] {
     stored = 7;
     S::wake(sleeper);
+  });
+  kernel.run();
+}
+
+// What it has waited, on either CPU, and nothing else.
+EXPLORE(AMoveOfOneThatWaits, .preemptions = 2) {
+  K kernel(explorer);
+  auto& waiting = kernel.unborn_task("waiting", [] {
+    EXPECT_EQ(S::here().number, 1);
+    EXPECT_EQ(S::usage(S::current()).wait, ticks(100));
+  });
+  kernel.early_task(0, "busy", [&] {
+    Sim::spend(at(kStart.ticks - 100) - S::now());
+    kernel.spawn(waiting);
+    kernel.line_up();
+    EXPECT_TRUE(S::set_affinity(waiting, {1}));
   });
   kernel.run();
 }
@@ -71,7 +88,11 @@ EXPLORE(AParkOfOneThatFloatsAndAWake, .preemptions = 2) {
 
 EXPLORE(ACpuThatGoesAndAWake, .preemptions = 1) {
   K kernel(explorer);
-  auto& sleeper = kernel.early_task(1, "sleeper", [] { EXPECT_EQ(S::park(), Woken::by_wake); });
+  auto& sleeper = kernel.early_task(1, "sleeper", [&] {
+    EXPECT_EQ(S::park(), Woken::by_wake);
+    // Taken from a CPU that is gone it has come as any other.
+    EXPECT_EQ(S::usage(kernel.cpu(0)).arrivals, S::here().number == 0 ? 1u : 0u);
+  });
   kernel.task(0, "waker", [&] {
     EXPECT_TRUE(S::take_offline(1));
     S::wake(sleeper);

@@ -56,6 +56,9 @@ MUTANTS = [
     # From CPU to CPU.
     ("a_move_forgets_what_is_asked", _AFFINITY, r"s/!task\.is_private_to\(cpu\.privately_mine_\) \|\|\s+!task\.change\(mine, mine/!task.change(mine, mine/", ["moves"]),
     ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
+    ("a_move_that_failed_is_forgotten", _AFFINITY, r"s/task\.post\(request::place, mine\.generation\(\)\);//", ["moves"]),
+    ("a_mover_waits_on_its_old_cpu", _AFFINITY, r"s/task\.runnable_\.stop\(now\);//", ["moves"]),
+    ("one_taken_from_a_cpu_that_is_gone_has_not_come", _HOTPLUG, r"s/task\.post\(request::arrive, seen\.generation\(\)\);//", ["moves"]),
     ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
     ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
     # A queue that all share.
