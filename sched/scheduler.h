@@ -262,6 +262,8 @@ class Scheduler : private Mechanism {
     Mailbox mailbox_;
     PostQueue reversing_;                  // taken from the mailbox, youngest first
     PostQueue inbox_;                      // next to be handled, oldest first
+    Mailbox calls_;                        // of other CPUs' tasks (sched/call_impl.h)
+    PostQueue called_;                     // taken from there
     Task* leaving_ = nullptr;              // finished, and about to be retired on the idle stack
     PostQueue retired_;                    // finished and retired, on the way to the sink
     std::atomic<bool> is_leaving_{false};  // to go offline, or there
@@ -689,6 +691,15 @@ class Scheduler : private Mechanism {
     return here().policy_.claim(task);
   }
 
+  /// Calls `f()` on CPU `cpu`, masked, and waits until it has returned: for what can only be done
+  /// there, as to that CPU's policy object, or to its translations. An interrupt is where `f` runs,
+  /// and what it takes is masked time of that CPU, also of one that is offline; on this CPU it is
+  /// called at once. False, and it is not called: no such CPU has started. Neither kill nor cancel
+  /// ends the wait. For a task, without a guard. Calls to one CPU are answered in no order.
+  template <typename F>
+  static bool call_on(CpuNumber cpu, F f)
+    requires(kOptions.cpus > 1);
+
   /// Has `timer.fire` called on this CPU once `when` has come, in the interrupt: exactly then, or
   /// at a convenient instant up to `slack` later. Also of a timer that is armed, or fires right
   /// now. Past instants are due at once, `never` does not come. O(1). False, and nothing changes:
@@ -698,6 +709,11 @@ class Scheduler : private Mechanism {
   /// Whether it was in time: the timer was armed and will not fire. If not, it has fired: `fire`
   /// has returned, unless it is what calls this. False also of a timer of another CPU. O(1).
   static bool cancel(Timer& timer);
+
+  /// The same, wherever it was armed: waits for that CPU, if it is another one, where it is a
+  /// `call_on`. Afterwards `fire` does not run there either, unless somebody arms it again.
+  static bool cancel_anywhere(Timer& timer)
+    requires(kOptions.cpus > 1);
 
   /// Changes the policy of this CPU between two turns: `change(policy, now)` is called masked, with
   /// everything charged and nobody current, and the policy is asked anew after it. For what a
@@ -925,6 +941,22 @@ class Scheduler : private Mechanism {
                                                                bool may_switch);
   [[gnu::noinline, clang::minsize]] static Served promise_elsewhere(Task& task);
   [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
+
+  // Where a timer is, for CPUs that ask: the number of the CPU that armed it last, plus one, and
+  // whether it still is armed there; on its way from one that goes offline to another one it is
+  // nowhere. What else is in a timer is its CPU's alone.
+  static constexpr uint32_t kArmed = 1;
+  static constexpr uint32_t kOnItsWay = UINT32_MAX;
+  static uint32_t armed_on(const Cpu& cpu) { return (uint32_t{cpu.number} + 1) << 1 | kArmed; }
+  static void set_place([[maybe_unused]] Timer& timer, [[maybe_unused]] uint32_t place) {
+    if constexpr (kMany) timer.place().store(place, std::memory_order_relaxed);
+  }
+  static bool cancel_here(Cpu& cpu, Timer& timer);
+
+  // Calls to other CPUs.
+  struct Call;
+  static bool ask(Cpu& cpu, CpuNumber number, Call& call);
+  [[gnu::noinline, clang::minsize]] static void answer(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
@@ -1024,6 +1056,7 @@ class Scheduler : private Mechanism {
 // Beyond one CPU.
 #include "sched/affinity_impl.h"
 #include "sched/balance_impl.h"
+#include "sched/call_impl.h"
 #include "sched/hotplug_impl.h"
 #include "sched/placement_impl.h"
 

@@ -9,6 +9,7 @@ _TURN = "sched:turn_impl.h"
 _TASK = "sched:task_impl.h"
 _REQUEST = "sched:request_impl.h"
 _TIMER = "sched:timer_impl.h"
+_CALL = "sched:call_impl.h"
 _LIFE = "sched:life_impl.h"
 _AFFINITY = "sched:affinity_impl.h"
 _PLACEMENT = "sched:placement_impl.h"
@@ -57,6 +58,8 @@ MUTANTS = [
     ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
     ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
     ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
+    # Calls.
+    ("a_call_takes_the_kick_of_the_mail", _CALL, r"s/kick_self\(cpu\);  \/\/ for the next/\/\//", ["wakes"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
     ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served<kMany>\(\)\) relax\(\);//", ["pieces"]),
