@@ -18,7 +18,7 @@ namespace sched {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   const Irq irq = M::mask();
   begin_to_move();
@@ -37,7 +37,7 @@ bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::bring_online(CpuNumber number)
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   const Irq irq = M::mask();
   Cpu& cpu = here();
@@ -153,7 +153,7 @@ void Scheduler<M, P, kOptions>::take_from(Cpu& cpu, CpuNumber number, Task& task
     if (closed.mailbox_.is_open()) {
       number = kNoOwner;
     } else if (const Ownership seen = task.ownership(); !(seen.pending() & request::arrive)) {
-      if constexpr (Detaches<P>) {
+      if constexpr (kDetachesMovers) {
         task.baggage_.attributes = closed.policy_.attributes(task);
         closed.policy_.detach(detached(static_cast<P::Entity&>(task)));
       }

@@ -26,6 +26,7 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   charge(cpu, now);
   begin_to_wait(task, now);
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
+  tell_others(cpu);
   if constexpr (Contends<P>) {
     Task& self = *cpu.current_;
     if (&self != &cpu.idle_ && !is_asked_anyway(cpu)) {
@@ -175,6 +176,7 @@ void Scheduler<M, P, kOptions>::on_kick() {
     cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
   if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
     cpu.balancer_->balance_.donate(cpu);
+  heed(cpu);
   if (kMany && (!cpu.calls_.empty() || !cpu.called_.empty())) [[unlikely]]
     return answer(cpu);
   if ((cpu.due_ & kLater) != 0) {

@@ -127,6 +127,10 @@ class Scheduler : private Mechanism {
   using Task = sched::Task<P, typename M::Context, kOptions.latency, kOptions.cpus>;
   /// Whether there may be several CPUs.
   static constexpr bool kMany = kOptions.cpus > 1;
+  /// Whether a task has a place of its own among them. Of a queue that all share it has not.
+  static constexpr bool kHasPlaces = kMany && !Shares<P>;
+  /// Whether what one CPU's policy has given out for a task goes back to it when the task moves.
+  static constexpr bool kDetachesMovers = Detaches<P> && !Shares<P>;
   /// Of a store by masked code that is to be seen by other CPUs, if there are any.
   static constexpr auto kRelease = kMany ? std::memory_order_release : std::memory_order_relaxed;
   /// Some of the CPUs: 64 of them unless the options say otherwise.
@@ -625,11 +629,11 @@ class Scheduler : private Mechanism {
   /// once, whatever its state, with the timer it waits by. The caller itself is there when this
   /// returns, if it may be switched from. False: it is not alive, or none of the CPUs has started.
   static bool set_affinity(Task& task, const CpuSet& cpus)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// The CPUs on which `task` may run. For its owner, masked.
   static CpuSet affinity(Task& task)
-    requires(kOptions.cpus > 1);
+    requires(kMany);
 
   /// Where a new task may run, and how.
   struct Where {
@@ -644,7 +648,7 @@ class Scheduler : private Mechanism {
   static std::expected<void, SpawnError> spawn_in(const Where& where, Task& task,
                                                   std::span<std::byte> stack, hal::Entry entry,
                                                   void* argument, const Attributes& attributes = {})
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// What makes a CPU give work away. The kernel's memory, one a CPU.
   class Balancer : public Timer {
@@ -674,9 +678,9 @@ class Scheduler : private Mechanism {
   /// that may run nowhere else anywhere, which is counted; its timers go to another CPU. It sleeps
   /// then, until `bring_online`. False: no such CPU is online, or it is the last one.
   static bool take_offline(CpuNumber cpu)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
   static bool bring_online(CpuNumber cpu)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// Whether it has given all away.
   static bool is_offline(CpuNumber cpu);
@@ -911,6 +915,7 @@ class Scheduler : private Mechanism {
   static bool is_asked_anyway(const Cpu& cpu);
   static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
+  static void ask_again(Cpu& cpu, Instant until, Instant now);
   [[gnu::noinline]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
@@ -996,6 +1001,12 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static bool admit_moved(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void arrive(Cpu& cpu, Task& task);
 
+  // Of a queue that all CPUs share (sched/shared_queue_impl.h).
+  static void tell_others(Cpu& cpu);
+  static void heed(Cpu& cpu);
+  static bool has_come(Cpu& cpu, Task& task);
+  static void hand_over(Cpu& cpu, Task& task);
+
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void honour_due(Cpu& cpu, bool may_switch);
@@ -1059,5 +1070,6 @@ class Scheduler : private Mechanism {
 #include "sched/call_impl.h"
 #include "sched/hotplug_impl.h"
 #include "sched/placement_impl.h"
+#include "sched/shared_queue_impl.h"
 
 #endif  // BATON_SCHED_SCHEDULER_H_
