@@ -139,12 +139,12 @@ class Once {
   void hand_over() {
     typename S::Masked masked;
     waiters_.lock();
-    auto* const heir = waiters_.serve([&](Waiter<S>& waiter) {
+    const auto heir = waiters_.serve([&](Waiter<S>& waiter) {
       word_.store(reinterpret_cast<uintptr_t>(&waiter.task()), std::memory_order_release);
     });
-    if (heir == nullptr) word_.store(kUndone, std::memory_order_release);
+    if (!heir) word_.store(kUndone, std::memory_order_release);
     waiters_.unlock();
-    if (heir != nullptr) masked.wake(*heir);
+    if (heir) masked.wake(heir);
   }
 
   // It is done. Nobody comes any more.
@@ -153,7 +153,7 @@ class Once {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       waiters_.lock();
       word_.store(kDone, std::memory_order_release);
-      auto* const served = waiters_.serve([](Waiter<S>&) {});
+      const auto served = waiters_.serve([](Waiter<S>&) {});
       const bool is_last = waiters_.empty();
       waiters_.unlock();
       return {served, is_last};

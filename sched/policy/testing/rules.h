@@ -29,6 +29,7 @@ enum class Rule : uint8_t {
   algebra,     ///< claims that do not join, precede or come apart as policy.h says
   urgent,      ///< picks an entity although another precedes it
   surplus,     ///< gives away what is not runnable or not allowed to go
+  shared,      ///< of a queue that CPUs share: tells otherwise who has whom than its answers do
   returned,    ///< refuses in the end, with everybody gone, what it accepted in the beginning
   addresses,   ///< schedules by where entities lie in memory
   refused,     ///< schedules otherwise for attributes that it has refused
@@ -57,6 +58,7 @@ constexpr const char* to_string(Rule rule) {
       return "algebra: claims join, precede or come apart otherwise than promised";
     case Rule::urgent: return "urgent: it picks an entity although another precedes it";
     case Rule::surplus: return "surplus: it gives away what must not go";
+    case Rule::shared: return "shared: who has chosen whom is told otherwise than it was answered";
     case Rule::returned: return "returned: what an entity got does not come back when it goes";
     case Rule::addresses: return "addresses: the schedule depends on where entities lie";
     case Rule::refused: return "refused: attributes that were refused change the schedule";

@@ -565,6 +565,17 @@ class Run : public Mechanism {
       require(given == nullptr || (who != kNobody && state(who) == State::runnable), Rule::surplus);
       require(policy_.surplus([](const Entity&) { return false; }, now_) == nullptr, Rule::surplus);
     }
+    if constexpr (Shares<P>) {
+      // Of a queue that this CPU has to itself.
+      const bool is_current = e == current_;
+      const CpuNumber nobody = policy_.chooser(entity(e), 1);
+      require(policy_.chooser(entity(e), 0) == 0 && (nobody == 0) == is_current, Rule::shared);
+      bool is_chosen = false;
+      policy_.while_chosen(entity(e), [&] { is_chosen = true; });
+      require(is_chosen == is_current, Rule::shared);
+      policy_.take_kicks([this](CpuNumber) { broken(Rule::shared); });
+      if (current_ != kNobody && !due_) require(policy_.asked_by(now_) > now_, Rule::shared);
+    }
   }
 
   void check_attributes() {
