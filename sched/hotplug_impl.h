@@ -125,6 +125,7 @@ void Scheduler<M, P, kOptions>::carry(Cpu& cpu, Timer& timer) {
   }
   cancel_masked(cpu, timer);
   if (&timer == cpu.balancer_) return;  // looks for this CPU alone, and again when it is back
+  set_place(timer, kOnItsWay);
   cpu.orphan_ = &timer;
   // No life of the idle task's: nobody else can ask anything of it.
   const Ownership free = cpu.idle_.ownership();
@@ -139,6 +140,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::take_over(Cpu& cpu, Task& idle) {
   Cpu* from = cpu.cpus_;
   while (&from->idle_ != &idle) ++from;
+  set_place(*from->orphan_, armed_on(cpu));
   arm_masked(cpu, *from->orphan_, from->orphan_->when());
   idle.hand_back();
 }

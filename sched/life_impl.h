@@ -27,6 +27,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   if constexpr (HearsOfCpu<P>) cpu.policy_.online(cpu.started_);
   lock(cpu);  // until `run`
   cpu.mailbox_.open();
+  if constexpr (kMany) cpu.calls_.open();
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -177,6 +177,8 @@ void Scheduler<M, P, kOptions>::on_kick() {
   if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
     cpu.balancer_->balance_.donate(cpu);
   heed(cpu);
+  if (kMany && (!cpu.calls_.empty() || !cpu.called_.empty())) [[unlikely]]
+    return answer(cpu);
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {

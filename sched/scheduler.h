@@ -25,13 +25,18 @@
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, load, online, ...
-//     yield(_to), park(_until),                                   stops: machine's panic
-//     sleep_*, exit, join  x
-//     bind, unbind         x
+//     attributes, claim,   x         x              x             another CPU's task: undefined
+//     affinity
+//     yield(_to), sleep_*, x                                      stops: machine's panic
+//     park(_until), exit, join,
+//     call_on, cancel_anywhere
+//     bind, unbind         x                                      the interrupted task's
 //     NoPreempt, Masked    x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
 //     start, run                                    (are the boot)
+//
+// What is for several CPUs is not there where the options say that there is one.
 //
 // Everything is static and finds its CPU through the machine, so there is no mutable global. Each
 // pair of machine and policy is a scheduler of its own; a CPU runs under the one that has started
@@ -289,6 +294,8 @@ class Scheduler : private Mechanism {
     Mailbox mailbox_;
     PostQueue reversing_;                  // taken from the mailbox, youngest first
     PostQueue inbox_;                      // next to be handled, oldest first
+    Mailbox calls_;                        // of other CPUs' tasks (sched/call_impl.h)
+    PostQueue called_;                     // taken from there
     Task* leaving_ = nullptr;              // finished, and about to be retired on the idle stack
     PostQueue retired_;                    // finished and retired, on the way to the sink
     std::atomic<bool> is_leaving_{false};  // to go offline, or there
@@ -357,7 +364,7 @@ class Scheduler : private Mechanism {
     /// Whether it is somebody.
     explicit operator bool() const { return task_ != nullptr; }
 
-    /// That task. While the queue is still locked, and only if it asks for the lock next.
+    /// That task. While the lock is held that it takes before its wait returns.
     Task& task() const { return *task_; }
 
    private:
@@ -577,7 +584,7 @@ class Scheduler : private Mechanism {
     return join(life(task), until);
   }
 
-  /// The life that `task` is in, or was in last.
+  /// The life that `task` is in, or was in last; before the first, one that nobody is in.
   static Life life(Task& task) {
     const Ownership seen = task.ownership();
     return {&task,
@@ -716,6 +723,15 @@ class Scheduler : private Mechanism {
     return here().policy_.claim(task);
   }
 
+  /// Calls `f()` on CPU `cpu`, masked, and waits until it has returned: for what can only be done
+  /// there, as to that CPU's policy object, or to its translations. An interrupt is where `f` runs,
+  /// and what it takes is masked time of that CPU, also of one that is offline; on this CPU it is
+  /// called at once. False, and it is not called: no such CPU has started. Neither kill nor cancel
+  /// ends the wait. For a task, without a guard. Calls to one CPU are answered in no order.
+  template <typename F>
+  static bool call_on(CpuNumber cpu, F f)
+    requires(kOptions.cpus > 1);
+
   /// Has `timer.fire` called on this CPU once `when` has come, in the interrupt: exactly then, or
   /// at a convenient instant up to `slack` later. Also of a timer that is armed, or fires right
   /// now. Past instants are due at once, `never` does not come. O(1). False, and nothing changes:
@@ -725,6 +741,11 @@ class Scheduler : private Mechanism {
   /// Whether it was in time: the timer was armed and will not fire. If not, it has fired: `fire`
   /// has returned, unless it is what calls this. False also of a timer of another CPU. O(1).
   static bool cancel(Timer& timer);
+
+  /// The same, wherever it was armed: waits for that CPU, if it is another one, where it is a
+  /// `call_on`. Afterwards `fire` does not run there either, unless somebody arms it again.
+  static bool cancel_anywhere(Timer& timer)
+    requires(kOptions.cpus > 1);
 
   /// Changes the policy of this CPU between two turns: `change(policy, now)` is called masked, with
   /// everything charged and nobody current, and the policy is asked anew after it. For what a
@@ -953,6 +974,22 @@ class Scheduler : private Mechanism {
                                                                bool may_switch);
   [[gnu::noinline, clang::minsize]] static Served promise_elsewhere(Task& task);
   [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
+
+  // Where a timer is, for CPUs that ask: the number of the CPU that armed it last, plus one, and
+  // whether it still is armed there; on its way from one that goes offline to another one it is
+  // nowhere. What else is in a timer is its CPU's alone.
+  static constexpr uint32_t kArmed = 1;
+  static constexpr uint32_t kOnItsWay = UINT32_MAX;
+  static uint32_t armed_on(const Cpu& cpu) { return (uint32_t{cpu.number} + 1) << 1 | kArmed; }
+  static void set_place([[maybe_unused]] Timer& timer, [[maybe_unused]] uint32_t place) {
+    if constexpr (kMany) timer.place().store(place, std::memory_order_relaxed);
+  }
+  static bool cancel_here(Cpu& cpu, Timer& timer);
+
+  // Calls to other CPUs.
+  struct Call;
+  static bool ask(Cpu& cpu, CpuNumber number, Call& call);
+  [[gnu::noinline, clang::minsize]] static void answer(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
@@ -995,7 +1032,8 @@ class Scheduler : private Mechanism {
   // Of a queue that all CPUs share (sched/shared_queue_impl.h).
   static void tell_others(Cpu& cpu);
   static void heed(Cpu& cpu);
-  static bool has_come(Cpu& cpu, Task& task);
+  static bool has_come(Cpu& cpu, Task& task)
+    requires Shares<P>;
   static void hand_over(Cpu& cpu, Task& task);
 
   // Turns.
@@ -1058,6 +1096,7 @@ class Scheduler : private Mechanism {
 // Beyond one CPU.
 #include "sched/affinity_impl.h"
 #include "sched/balance_impl.h"
+#include "sched/call_impl.h"
 #include "sched/hotplug_impl.h"
 #include "sched/placement_impl.h"
 #include "sched/shared_queue_impl.h"
