@@ -23,7 +23,7 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.started_ = M::now();
   cpu.idle_.run_.start(cpu.started_);
   cpu.current_ = &cpu.idle_;
-  if constexpr (Shares<P>) begin_to_move();
+  if constexpr (kSharesQueue) begin_to_move();
   if constexpr (HearsOfCpu<P>) cpu.policy_.online(cpu.started_);
   lock(cpu);  // until `run`
   cpu.mailbox_.open();

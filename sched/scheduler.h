@@ -150,6 +150,7 @@ class Scheduler : private Mechanism {
   static constexpr bool kMany = kOptions.cpus > 1;
   /// Whether a task has a place of its own among them. Of a queue that all share it has not.
   static constexpr bool kHasPlaces = kMany && !Shares<P>;
+  static constexpr bool kSharesQueue = kMany && Shares<P>;
   /// Whether what one CPU's policy has given out for a task goes back to it when the task moves.
   static constexpr bool kDetachesMovers = Detaches<P> && !Shares<P>;
   /// Of a store by masked code that is to be seen by other CPUs, if there are any.

@@ -20,7 +20,7 @@ namespace sched {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::tell_others([[maybe_unused]] Cpu& cpu) {
-  if constexpr (Shares<P>) {
+  if constexpr (kSharesQueue) {
     CpuSet told;  // the machine is not called with the queue locked
     cpu.policy_.take_kicks([&](CpuNumber other) { told.insert(other); });
     if (told.empty()) return;
@@ -34,7 +34,7 @@ void Scheduler<M, P, kOptions>::tell_others([[maybe_unused]] Cpu& cpu) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::heed([[maybe_unused]] Cpu& cpu) {
-  if constexpr (Shares<P>) {
+  if constexpr (kSharesQueue) {
     // The idle task asks before it sleeps again.
     if (cpu.current_ == &cpu.idle_ || is_asked_anyway(cpu)) return;
     const Instant now = M::now();
@@ -60,7 +60,7 @@ bool Scheduler<M, P, kOptions>::has_come(Cpu& cpu, Task& task)
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::hand_over([[maybe_unused]] Cpu& cpu, [[maybe_unused]] Task& task) {
-  if constexpr (Shares<P>) {
+  if constexpr (kSharesQueue) {
     // While it was not alive it was in the queue, and could be asked for nothing.
     const CpuNumber to = cpu.policy_.chooser(task, cpu.number);
     if (to != cpu.number) leave(cpu, task, to);

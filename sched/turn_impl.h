@@ -52,7 +52,7 @@ auto Scheduler<M, P, kOptions>::picked(Cpu& cpu, const Choice<typename P::Entity
       stop("a policy's `until` has passed already", static_cast<Task&>(*entity));
     }
   }
-  if constexpr (Shares<P>) {
+  if constexpr (kSharesQueue) {
     // Nobody runs until it has come.
     if (entity != nullptr && !has_come(cpu, static_cast<Task&>(*entity))) return {cpu.idle_, until};
   }

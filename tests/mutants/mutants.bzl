@@ -65,9 +65,9 @@ MUTANTS = [
     # Calls.
     ("a_call_takes_the_kick_of_the_mail", _CALL, r"s/kick_self\(cpu\);  \/\/ for the next/\/\//", ["wakes"]),
     # A queue that all share.
-    ("the_newly_born_is_not_handed_over", _LIFE, r"s/hand_over\(cpu, task\);//", ["shared_queue"]),
-    ("whoever_is_chosen_is_taken_at_once", _SHARED_QUEUE, r"s/has_come = may_touch\(cpu, seen\);/has_come = true;/", ["shared_queue"]),
-    ("one_that_runs_is_handed_over", _AFFINITY, r"s/if \(&task != cpu\.current_\) return leave\(cpu, task, to\);/return leave(cpu, task, to);/", ["shared_queue"]),
+    ("the_newly_born_is_not_handed_over", _LIFE, r"s/hand_over\(cpu, task\);//", ["queues"]),
+    ("whoever_is_chosen_is_taken_at_once", _SHARED_QUEUE, r"s/has_come = may_touch\(cpu, seen\);/has_come = true;/", ["queues"]),
+    ("one_that_runs_is_handed_over", _AFFINITY, r"s/if \(&task != cpu\.current_\) return leave\(cpu, task, to\);/return leave(cpu, task, to);/", ["queues"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
     ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served<kMany>\(\)\) relax\(\);//", ["pieces"]),
