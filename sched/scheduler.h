@@ -25,13 +25,18 @@
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, load, online, ...
-//     yield(_to), park(_until),                                   stops: machine's panic
-//     sleep_*, exit, join  x
-//     bind, unbind         x
+//     attributes, claim,   x         x              x             another CPU's task: undefined
+//     affinity
+//     yield(_to), sleep_*, x                                      stops: machine's panic
+//     park(_until), exit, join,
+//     call_on, cancel_anywhere
+//     bind, unbind         x                                      the interrupted task's
 //     NoPreempt, Masked    x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
 //     start, run                                    (are the boot)
+//
+// What is for several CPUs is not there where the options say that there is one.
 //
 // Everything is static and finds its CPU through the machine, so there is no mutable global. Each
 // pair of machine and policy is a scheduler of its own; a CPU runs under the one that has started
@@ -336,7 +341,7 @@ class Scheduler : private Mechanism {
     /// Whether it is somebody.
     explicit operator bool() const { return task_ != nullptr; }
 
-    /// That task. While the queue is still locked, and only if it asks for the lock next.
+    /// That task. While the lock is held that it takes before its wait returns.
     Task& task() const { return *task_; }
 
    private:
@@ -556,7 +561,7 @@ class Scheduler : private Mechanism {
     return join(life(task), until);
   }
 
-  /// The life that `task` is in, or was in last.
+  /// The life that `task` is in, or was in last; before the first, one that nobody is in.
   static Life life(Task& task) {
     const Ownership seen = task.ownership();
     return {&task,
@@ -1004,7 +1009,8 @@ class Scheduler : private Mechanism {
   // Of a queue that all CPUs share (sched/shared_queue_impl.h).
   static void tell_others(Cpu& cpu);
   static void heed(Cpu& cpu);
-  static bool has_come(Cpu& cpu, Task& task);
+  static bool has_come(Cpu& cpu, Task& task)
+    requires Shares<P>;
   static void hand_over(Cpu& cpu, Task& task);
 
   // Turns.

@@ -43,7 +43,9 @@ void Scheduler<M, P, kOptions>::heed([[maybe_unused]] Cpu& cpu) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::has_come(Cpu& cpu, Task& task) {
+bool Scheduler<M, P, kOptions>::has_come(Cpu& cpu, Task& task)
+  requires Shares<P>
+{
   bool has_come = false;
   Ownership before;
   cpu.policy_.while_chosen(task, [&] {

@@ -7,7 +7,7 @@
 // out of its queue, or of the task itself whose time is over, or that was cancelled or killed. So
 // where a wake races with a timeout one of them wins, and the other one knows.
 //
-//     typename S::Masked masked;                  // a task's, interrupts masked
+//     typename S::MaskedTask masked;              // interrupts masked, in a task that may wait
 //     WaitQueue<S>& queue = ...;
 //     queue.lock();
 //     ... the last look whether there is need to wait ...
@@ -24,7 +24,11 @@
 //     if (served) masked.wake(served);
 //
 // The order in a queue is the policy's (`Ranks`), first come first served among equals, and follows
-// when the claim of a waiting task changes. Every function but `wait` is O(log n) for n waiters.
+// when the claim of a waiting task changes. Who can run is in no queue, but for one whose call has
+// ended otherwise: nobody serves it any more, and it leaves as it runs.
+//
+// Every function but `wait` is O(log n) for n waiters; `serve` is that also for each waiter that it
+// finds to have ended otherwise, and takes out.
 
 #ifndef BATON_SCHED_WAIT_H_
 #define BATON_SCHED_WAIT_H_
@@ -250,7 +254,7 @@ class Waiting : public internal::Wait {
   [[no_unique_address]] const typename S::Claim claim_;  // when it began
 };
 
-/// A task's place in one queue: what a primitive derives from to say what it is waited for there.
+/// A task's place in one queue. A primitive derives from it to say what is waited for there.
 template <typename S>
 class Waiter : public TreeLink<Waiter<S>> {
  public:

@@ -34,8 +34,7 @@ enum class Called : uint8_t {
 ///
 ///     from                 task   interrupt or boot   on misuse
 ///     is_done               x          x
-///     call(_...), try_call  x                         itself; in an interrupt stops (machine's
-///     panic)
+///     call(_...), try_call  x                         `itself`; in an interrupt it stops
 ///
 /// What is called runs in the calling task, unmasked and with nothing locked; it may wait. Who
 /// waits for it lends it nothing. O(1) while nobody waits; O(log n) for n that do, and for who has

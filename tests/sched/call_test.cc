@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -151,78 +152,67 @@ struct CountingTimer : Timer {
   int fires = 0;  // of the CPU that it is armed on, and of who cancels it afterwards
 };
 
+// One task on CPU 1, and, once that has done it, another one on CPU 0.
+void run_one_after_the_other(K& kernel, std::function<void()> first, std::function<void()> second) {
+  auto& later = kernel.make("second", [second] {
+    S::park();
+    second();
+  });
+  auto& former = kernel.make("first", [&later, first] {
+    first();
+    S::wake(later);
+  });
+  kernel.boot([&] {
+    kernel.spawn(later);
+    kernel.spawn_on(1, former);
+  });
+  kernel.finish();
+}
+
 TEST(CancelAnywhere, SaysWhetherItWasInTime) {
   for_each_seed([](uint64_t seed) {
     K kernel(world_of(seed));
     CountingTimer timer(1);
-    bool armed = false;
-    auto& owner = kernel.make("owner", [&] {
-      EXPECT_TRUE(S::arm(timer, S::now() + ticks(40)));
-      armed = true;
-      K::Thread& other = kernel.threads[1];
-      S::wake(other);
-    });
-    auto& other = kernel.make("other", [&, seed] {
-      while (S::park() != Woken::by_wake || !armed) continue;
-      Sim::spend(ticks(seed % 60));
-      const bool in_time = S::cancel_anywhere(timer);
-      EXPECT_EQ(timer.fires, in_time ? 0 : 1);
-      EXPECT_FALSE(S::cancel_anywhere(timer));
-      // From here on it is whose it is armed by.
-      timer.of = 0;
-      EXPECT_TRUE(S::arm(timer, S::now()));
-      while (timer.fires == (in_time ? 0 : 1)) S::yield();
-    });
-    kernel.boot([&] {
-      kernel.spawn(other);
-      kernel.spawn_on(1, owner);
-    });
-    kernel.finish();
+    run_one_after_the_other(
+        kernel, [&] { EXPECT_TRUE(S::arm(timer, S::now() + ticks(40))); },
+        [&] {
+          Sim::spend(ticks(seed % 60));
+          const bool in_time = S::cancel_anywhere(timer);
+          EXPECT_EQ(timer.fires, in_time ? 0 : 1);
+          EXPECT_FALSE(S::cancel_anywhere(timer));
+        });
   });
 }
 
 TEST(CancelAnywhere, IsTheOnlyOneFromElsewhere) {
   K kernel({.cpus = 2});
   CountingTimer timer;
-  auto& owner = kernel.make("owner", [&] {
-    EXPECT_TRUE(S::arm(timer, never));
-    S::wake(kernel.threads[1]);
-  });
-  auto& other = kernel.make("other", [&] {
-    S::park();
-    EXPECT_FALSE(S::arm(timer, never));
-    EXPECT_FALSE(S::cancel(timer));
-    EXPECT_TRUE(S::cancel_anywhere(timer));
-    EXPECT_TRUE(S::arm(timer, never));
-    EXPECT_TRUE(S::cancel(timer));
-  });
-  kernel.boot([&] {
-    kernel.spawn(other);
-    kernel.spawn_on(1, owner);
-  });
-  kernel.finish();
+  run_one_after_the_other(
+      kernel, [&] { EXPECT_TRUE(S::arm(timer, never)); },
+      [&] {
+        EXPECT_FALSE(S::arm(timer, never));
+        EXPECT_FALSE(S::cancel(timer));
+        EXPECT_TRUE(S::cancel_anywhere(timer));
+        EXPECT_TRUE(S::arm(timer, never));
+        EXPECT_TRUE(S::cancel(timer));
+      });
   EXPECT_EQ(timer.fires, 0);
 }
 
 TEST(Arm, MayBeOfAnotherCpuOnceItHasFired) {
   K kernel({.cpus = 2});
   CountingTimer timer(1);
-  auto& owner = kernel.make("owner", [&] {
-    EXPECT_TRUE(S::arm(timer, S::now()));
-    while (timer.fires == 0) S::yield();
-    S::wake(kernel.threads[1]);
-  });
-  auto& other = kernel.make("other", [&] {
-    S::park();
-    timer.of = 0;
-    EXPECT_TRUE(S::arm(timer, S::now()));
-    while (timer.fires == 1) S::yield();
-  });
-  kernel.boot([&] {
-    kernel.spawn(other);
-    kernel.spawn_on(1, owner);
-  });
-  kernel.finish();
+  run_one_after_the_other(
+      kernel,
+      [&] {
+        EXPECT_TRUE(S::arm(timer, S::now()));
+        while (timer.fires == 0) S::yield();
+      },
+      [&] {
+        timer.of = 0;
+        EXPECT_TRUE(S::arm(timer, S::now()));
+        while (timer.fires == 1) S::yield();
+      });
 }
 
 TEST(CancelAnywhere, OfATimerThatNeverWasArmed) {
@@ -241,61 +231,47 @@ TEST(CancelAnywhere, OfATimerThatNeverWasArmed) {
 // It is armed by its own callback, over and over: after the cancel it is not any more, wherever it
 // was when that came.
 TEST(CancelAnywhere, OfATimerThatArmsItself) {
+  struct Repeating : Timer {
+    Repeating() : Timer(&fired) {}
+    static void fired(Timer& timer) {
+      ++static_cast<Repeating&>(timer).fires;
+      S::arm(timer, S::now() + ticks(1000));
+    }
+    int fires = 0;
+  };
   for_each_seed([](uint64_t seed) {
-    struct Repeating : Timer {
-      Repeating() : Timer(&fired) {}
-      static void fired(Timer& timer) {
-        ++static_cast<Repeating&>(timer).fires;
-        S::arm(timer, S::now() + ticks(1000));
-      }
-      int fires = 0;
-    };
     K kernel(world_of(seed));
     Repeating timer;
-    auto& owner = kernel.make("owner", [&] {
-      EXPECT_TRUE(S::arm(timer, S::now()));
-      S::wake(kernel.threads[1]);
-    });
-    auto& other = kernel.make("other", [&, seed] {
-      S::park();
-      Sim::spend(ticks(seed * 20));
-      EXPECT_TRUE(S::cancel_anywhere(timer));
-      const int fires = timer.fires;
-      S::sleep_for(ticks(3000));
-      EXPECT_EQ(timer.fires, fires);
-    });
-    kernel.boot([&] {
-      kernel.spawn(other);
-      kernel.spawn_on(1, owner);
-    });
-    kernel.finish();
+    run_one_after_the_other(
+        kernel, [&] { EXPECT_TRUE(S::arm(timer, S::now())); },
+        [&] {
+          Sim::spend(ticks(seed * 20));
+          EXPECT_TRUE(S::cancel_anywhere(timer));
+          const int fires = timer.fires;
+          S::sleep_for(ticks(3000));
+          EXPECT_EQ(timer.fires, fires);
+        });
   });
 }
 
 // Its CPU goes offline meanwhile, and it is carried to another one.
 TEST(CancelAnywhere, OfATimerThatIsCarriedAway) {
+  struct Plain : Timer {
+    Plain() : Timer([](Timer&) { ADD_FAILURE() << "it was cancelled"; }) {}
+  };
   for_each_seed([](uint64_t seed) {
     K kernel(test::world_of(seed, 3));
-    static constexpr int kTimers = 3;
-    struct Plain : Timer {
-      Plain() : Timer([](Timer&) { ADD_FAILURE() << "it was cancelled"; }) {}
-    };
-    std::array<Plain, kTimers> timers;
-    auto& owner = kernel.make("owner", [&] {
-      for (auto& timer : timers) EXPECT_TRUE(S::arm(timer, at(1'000'000)));
-      S::wake(kernel.threads[1]);
-    });
-    auto& other = kernel.make("other", [&, seed] {
-      S::park();
-      EXPECT_TRUE(S::take_offline(1));
-      Sim::spend(ticks(seed % 40));
-      for (auto& timer : timers) EXPECT_TRUE(S::cancel_anywhere(timer));
-    });
-    kernel.boot([&] {
-      kernel.spawn(other);
-      kernel.spawn_on(1, owner);
-    });
-    kernel.finish();
+    std::array<Plain, 3> timers;
+    run_one_after_the_other(
+        kernel,
+        [&] {
+          for (auto& timer : timers) EXPECT_TRUE(S::arm(timer, at(1'000'000)));
+        },
+        [&] {
+          EXPECT_TRUE(S::take_offline(1));
+          Sim::spend(ticks(seed % 40));
+          for (auto& timer : timers) EXPECT_TRUE(S::cancel_anywhere(timer));
+        });
   });
 }
 
