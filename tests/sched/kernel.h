@@ -33,6 +33,7 @@ namespace sched::test {
 using hal::sim::End;
 using hal::sim::Panic;
 using Sim = hal::sim::Machine;
+using Lines = std::vector<std::string>;
 
 constexpr Duration ticks(uint64_t count) { return Duration{count}; }
 constexpr Instant at(uint64_t instant) { return Instant{instant}; }
@@ -85,6 +86,17 @@ class Kernel {
   void boot(std::function<void()> code) {
     for (CpuNumber cpu = 1; cpu < count_; ++cpu) boot_cpu(cpu, nullptr, {});
     boot_cpu(0, std::move(code), count_ == 1 ? at(10) : at(1000));
+  }
+  /// Boot code that spawns these, in this order.
+  template <typename... Threads>
+  void boot_with(Threads&... some) {
+    boot([&] { (spawn(some), ...); });
+  }
+  /// The same with all that have been made.
+  void boot_with_all() {
+    boot([&] {
+      for (Thread& thread : threads) spawn(thread);
+    });
   }
   void boot_cpu(CpuNumber number, std::function<void()> code, Instant when) {
     world.boot(
@@ -142,7 +154,7 @@ class Kernel {
  public:
   hal::sim::World world;
   std::deque<Thread> threads;
-  std::vector<std::string> lines;
+  Lines lines;
   /// Called at every machine call: see tests/sched/invariants.h.
   std::function<void()> on_step;
   /// Called in an interrupt with the line that a test raised.

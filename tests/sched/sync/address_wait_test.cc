@@ -15,7 +15,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 // One bucket: all addresses are in each other's way.
 using Waits = AddressWait<S, 1>;
 
@@ -43,10 +42,7 @@ TEST(AddressWait, WaitsOnlyWhileTheWordHoldsWhatIsExpected) {
                               EXPECT_EQ(waits.wake(word), 0u);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"no wait", "wakes", "woken"}));
 }
@@ -125,7 +121,7 @@ TEST(AddressWait, WaitsNoLongerThanItIsTold) {
     EXPECT_EQ(S::now(), at(600));
     EXPECT_EQ(waits.wake(word), 0u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -147,10 +143,7 @@ TEST(AddressWait, LetsGoWhoIsCancelledOrKilled) {
                               EXPECT_EQ(waits.wake_all(word), 0u);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   kernel.finish();
 }
 

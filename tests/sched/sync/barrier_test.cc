@@ -15,7 +15,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 constexpr BarrierPassed kReleased{Waited::done, false};
 constexpr BarrierPassed kReleases{Waited::done, true};
@@ -52,7 +51,7 @@ TEST(Barrier, OfOneIsAlwaysPassed) {
     EXPECT_EQ(barrier.arrive_and_wait(), kReleases);
     EXPECT_EQ(barrier.arrive_and_wait_until(at(0)), kReleases);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -107,10 +106,7 @@ TEST(Barrier, DoesNotCountWhoHasGivenUp) {
                               EXPECT_EQ(S::now(), at(700));
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(fickle);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(fickle, other);
   kernel.finish();
 }
 

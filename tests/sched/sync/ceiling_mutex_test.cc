@@ -4,8 +4,6 @@
 
 #include <chrono>
 #include <mutex>
-#include <string>
-#include <vector>
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
@@ -21,7 +19,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 static_assert(sizeof(CeilingMutex<S>) == 56);
 
@@ -44,7 +41,7 @@ TEST(CeilingMutex, CountsForTheCeilingAtOnceAndNoLongerAfterwards) {
                               kernel.log("afterwards");
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"above", "owner", "between", "afterwards"}));
 }
@@ -77,7 +74,7 @@ TEST(CeilingMutex, NestsWithOthersAndWithInheritance) {
                               EXPECT_EQ(effective(S::current()), 1);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -91,7 +88,7 @@ TEST(CeilingMutex, RefusesWhoIsAboveItsCeiling) {
                              mutex.lock();
                            },
                            {.priority = 5});
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"a task above the ceiling of a mutex locks it", "task"}));
 }
 
@@ -116,7 +113,7 @@ TEST(CeilingMutex, IsHandedOverWhereItsOwnerBlocksWithIt) {
                               mutex.unlock();
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"owner", "waits"}));
 }

@@ -19,7 +19,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 using Lock = std::unique_lock<Mutex<S>>;
 
 TEST(ConditionVariable, NotifiesTheMostUrgentFirstAndEqualsAsTheyCame) {
@@ -122,10 +121,7 @@ TEST(ConditionVariable, IsNotWaitedForWithWhatWasLentForTheMutex) {
                                  changed.notify_one();
                                },
                                {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(low);
-    kernel.spawn(notifier);
-  });
+  kernel.boot_with(low, notifier);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"middle", "low"}));
 }
@@ -172,10 +168,7 @@ TEST(ConditionVariable, LooksAgainUntilWhatIsWaitedForHolds) {
                                  value = 4;
                                },
                                {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waiter);
-    kernel.spawn(notifier);
-  });
+  kernel.boot_with(waiter, notifier);
   kernel.finish();
 }
 
@@ -213,10 +206,7 @@ TEST(ConditionVariable, HasTheMutexAgainHoweverTheWaitEnds) {
                               changed.notify_all();
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"still without it", "cancelled"}));
   EXPECT_EQ(mutex.owner(), nullptr);
@@ -251,7 +241,7 @@ TEST(ConditionVariable, IsNotWaitedForInAnInterrupt) {
     Sim::spend(ticks(1000));
   });
   kernel.on_device = [&](uint32_t, S::Interrupt&) { changed.wait(mutex); };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(700));
   EXPECT_EQ(kernel.run(), (Panic{"yield, park or exit in an interrupt", "task"}));
 }
@@ -280,7 +270,7 @@ TEST(ConditionVariable, WaitsWithALockThatMasksInterrupts) {
     is_done = true;
     changed.notify_one();
   };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(700));
   kernel.finish();
   EXPECT_TRUE(is_done);
@@ -309,10 +299,7 @@ TEST(ConditionVariable, KeepsANotificationThatComesWhileTheLockIsUnlocked) {
                               semaphore.give();
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   kernel.finish();
 }
 

@@ -17,7 +17,6 @@ using enum FlagMatch;
 using enum FlagUse;
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 constexpr FlagsWaited done(uint32_t flags) { return {Waited::done, flags}; }
 
@@ -43,7 +42,7 @@ TEST(EventFlags, OfWhichNoneAreWantedStopTheMachine) {
   K kernel;
   EventFlags<S> flags;
   auto& task = kernel.make("task", [&] { flags.wait(0, all, keep); });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"waiting for no event flag", "task"}));
 }
 
@@ -174,7 +173,7 @@ TEST(EventFlags, AreWaitedForNoLongerThanItIsTold) {
     EXPECT_EQ(flags.wait_for(2, any, clear, ticks(10)), done(2));
     EXPECT_EQ(flags.flags(), 1u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -197,10 +196,7 @@ TEST(EventFlags, StayWhereAWaitIsCancelledOrKilled) {
                               EXPECT_EQ(flags.flags(), 1u);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   kernel.finish();
 }
 

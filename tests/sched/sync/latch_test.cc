@@ -14,7 +14,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 TEST(Latch, CountsDownToZeroAndNoFurther) {
   Latch<S> latch(5);
@@ -129,7 +128,7 @@ TEST(Latch, IsWaitedForNoLongerThanItIsTold) {
     EXPECT_EQ(latch.arrive_and_wait(), Waited::done);
     EXPECT_EQ(latch.wait_for(ticks(0)), Waited::done);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -151,10 +150,7 @@ TEST(Latch, LetsGoWhoIsCancelledOrKilled) {
                               EXPECT_TRUE(latch.count_down());
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   kernel.finish();
 }
 

@@ -19,7 +19,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 // Where the try forms may be called.
 void in_boot(std::function<void()> code) {
@@ -189,7 +188,7 @@ TEST(MessageQueue, WaitsNoLongerThanItIsTold) {
     EXPECT_EQ(queue.receive_for(got, ticks(10)), Waited::timed_out);
     EXPECT_TRUE(queue.try_send(4));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -223,10 +222,7 @@ TEST(MessageQueue, CanBeCancelledAndKilledButKeepsTheMessages) {
                               EXPECT_EQ(queue.size(), 1u);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -252,7 +248,7 @@ TEST(MessageQueue, IsUsedByInterrupts) {
       EXPECT_EQ(queue.size(), 1u);  // the second has come in
     }
   };
-  kernel.boot([&] { kernel.spawn(receives); });
+  kernel.boot_with(receives);
   kernel.world.raise_at(0, 1, at(700));
   kernel.world.raise_at(0, 2, at(800));
   EXPECT_EQ(kernel.run(), End::quiet);

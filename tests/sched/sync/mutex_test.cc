@@ -23,24 +23,29 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 static_assert(sizeof(Mutex<S>) == 48);
 
 int effective(const S::Task& task) { return S::claim(task); }
 
+// A task that wants the mutex once, and writes down when it has it.
+K::Thread& make_user(K& kernel, Mutex<S>& mutex, const std::string& name,
+                     S::Attributes attributes) {
+  return kernel.make(
+      name,
+      [&kernel, &mutex, name] {
+        mutex.lock();
+        kernel.log(name);
+        mutex.unlock();
+      },
+      attributes);
+}
+
 TEST(Mutex, ExcludesAndHandsOverToTheMostUrgent) {
   K kernel;
   Mutex<S> mutex;
-  const auto user = [&](std::string name) {
-    return [&kernel, &mutex, name] {
-      mutex.lock();
-      kernel.log(name);
-      mutex.unlock();
-    };
-  };
-  auto& middle = kernel.make("middle", user("middle"), {.priority = 5});
-  auto& high = kernel.make("high", user("high"), {.priority = 9});
+  auto& middle = make_user(kernel, mutex, "middle", {.priority = 5});
+  auto& high = make_user(kernel, mutex, "high", {.priority = 9});
   auto& owner = kernel.make("owner",
                             [&] {
                               mutex.lock();
@@ -55,7 +60,7 @@ TEST(Mutex, ExcludesAndHandsOverToTheMostUrgent) {
                               mutex.unlock();
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"owner", "high", "middle", "afterwards"}));
   EXPECT_EQ(mutex.owner(), nullptr);
@@ -86,7 +91,7 @@ TEST(Mutex, LendsItsOwnerThePriorityOfTheMostUrgentWaiterAndTakesItBack) {
                     kernel.log("afterwards");
                   },
                   {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"owner", "waits", "between", "afterwards"}));
 }
@@ -131,7 +136,7 @@ TEST(Mutex, LendsAlongAChain) {
                             {.priority = 1});
   low = &owner;
   mid = &middle;
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"middle", "high"}));
 }
@@ -172,7 +177,7 @@ TEST(Elsewhere, InheritanceIsWrongWithSeveralMutexesHeld) {
                               a.unlock();
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -199,7 +204,7 @@ TEST(Mutex, LetsTheMoreUrgentRunAtOnceAfterAnUnlockForAnotherCpu) {
                               kernel.log("afterwards");
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"owner", "between", "afterwards"}));
 }
@@ -238,7 +243,7 @@ TEST(Mutex, LendsTheLaterDeadlineOfAWaiterThatWasWokenInBetween) {
         mutex.unlock();
       },
       attributes(20'000));
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   kernel.finish();
 }
 
@@ -270,7 +275,7 @@ TEST(Elsewhere, TheBoostIsKeptAfterTheWaiterTimedOut) {
                               mutex.unlock();
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -278,15 +283,8 @@ TEST(Elsewhere, TheBoostIsKeptAfterTheWaiterTimedOut) {
 TEST(Elsewhere, APriorityChangedWhileQueuedLeavesTheListMisordered) {
   K kernel;
   Mutex<S> mutex;
-  const auto user = [&](std::string name) {
-    return [&kernel, &mutex, name] {
-      mutex.lock();
-      kernel.log(name);
-      mutex.unlock();
-    };
-  };
-  auto& a = kernel.make("a", user("a"), {.priority = 5});
-  auto& b = kernel.make("b", user("b"), {.priority = 7});
+  auto& a = make_user(kernel, mutex, "a", {.priority = 5});
+  auto& b = make_user(kernel, mutex, "b", {.priority = 7});
   auto& owner = kernel.make("owner",
                             [&] {
                               mutex.lock();
@@ -304,7 +302,7 @@ TEST(Elsewhere, APriorityChangedWhileQueuedLeavesTheListMisordered) {
                               EXPECT_EQ(effective(S::current()), 2);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
@@ -333,7 +331,7 @@ TEST(Mutex, RefusesADeadlock) {
                               b.unlock();
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(a.owner(), nullptr);
   EXPECT_EQ(b.owner(), nullptr);
@@ -346,7 +344,7 @@ TEST(Mutex, StopsALockThatWouldWaitForItself) {
     mutex.lock();
     mutex.lock();
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"a mutex is waited for by its own owner", "task"}));
 }
 
@@ -367,9 +365,7 @@ TEST(Mutex, RefusesAChainThatIsTooDeep) {
       mutexes[i].unlock();
     });
   }
-  kernel.boot([&] {
-    for (K::Thread& task : kernel.threads) kernel.spawn(task);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -398,7 +394,7 @@ TEST(Mutex, TellsTheNextOwnerThatTheFormerOneEndedWithIt) {
                               kernel.spawn(waits);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -435,7 +431,7 @@ TEST(Mutex, InheritsUntilItsEndingOwnerHasHandedItOver) {
       interrupt.wake(between);
     };
     kernel.world.raise_at(0, 1, at(when));
-    kernel.boot([&] { kernel.spawn(owner); });
+    kernel.boot_with(owner);
     EXPECT_EQ(kernel.run(), End::quiet);
   }
 }
@@ -450,7 +446,7 @@ TEST(Mutex, StopsAnUnlockByAnotherTask) {
                               kernel.spawn(other);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(),
             (Panic{"unlock of what another task holds, or unbind of its bond", "other"}));
 }
@@ -464,7 +460,7 @@ TEST(Mutex, AssertsWhoHasIt) {
     mutex.unlock();
     mutex.assert_held();
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"a mutex is not held by who says so", "task"}));
 }
 
@@ -501,7 +497,7 @@ TEST(Mutex, ServesTheGuardsOfTheStandard) {
     kernel.spawn(other);
     S::sleep_until(at(5000));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(a.owner(), nullptr);
 }

@@ -14,7 +14,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 TEST(Once, IsDoneByTheFirstAndByNobodyAfterwards) {
   K kernel;
@@ -28,7 +27,7 @@ TEST(Once, IsDoneByTheFirstAndByNobodyAfterwards) {
     EXPECT_EQ(once.try_call([&] { ++calls; }), Called::done);
     EXPECT_EQ(once.call_for(ticks(0), [&] { ++calls; }), Called::done);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
   EXPECT_EQ(calls, 1);
 }
@@ -96,7 +95,7 @@ TEST(Once, CanBeTriedAgainIfNobodyWaitedForATryThatFailed) {
     EXPECT_FALSE(once.is_done());
     EXPECT_EQ(once.call([] { return true; }), Called::done);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -130,7 +129,7 @@ TEST(Once, CannotWaitForItself) {
   auto& task = kernel.make("task", [&] {
     EXPECT_EQ(once.call([&] { EXPECT_EQ(once.call([] {}), Called::itself); }), Called::done);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -139,7 +138,7 @@ TEST(Once, IsNotCalledInAnInterrupt) {
   Once<S> once;
   auto& task = kernel.make("task", [&] { Sim::spend(ticks(1000)); });
   kernel.on_device = [&](uint32_t, S::Interrupt&) { once.call([] {}); };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(700));
   EXPECT_EQ(kernel.run(), (Panic{"yield, park or exit in an interrupt", "task"}));
 }
@@ -167,7 +166,7 @@ TEST(Once, ChangesTheOrderWithTheAttributesOfWhoWaits) {
                                        Called::failed);
                            },
                            {.priority = 1});
-  kernel.boot([&] { kernel.spawn(doer); });
+  kernel.boot_with(doer);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"a", "b"}));
 }
@@ -189,10 +188,7 @@ TEST(Once, IsWaitedForNoLongerThanItIsTold) {
                               EXPECT_EQ(S::now(), at(900));
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(doer);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(doer, other);
   kernel.finish();
 }
 
@@ -220,10 +216,7 @@ TEST(Once, LetsGoWhoIsCancelledOrKilled) {
                              EXPECT_EQ(once.call([] { return true; }), Called::done);
                            },
                            {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(doer);
-  });
+  kernel.boot_with(waits, doer);
   kernel.finish();
 }
 

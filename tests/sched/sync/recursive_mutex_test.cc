@@ -45,7 +45,7 @@ TEST(RecursiveMutex, IsFreeAfterAsManyUnlocks) {
                               EXPECT_EQ(mutex.owner(), nullptr);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (std::vector<std::string>{"owner", "other"}));
 }
@@ -63,10 +63,7 @@ TEST(RecursiveMutex, BeginsAnewAfterItsOwnersDeath) {
     mutex.lock();
     mutex.lock();
   });
-  kernel.boot([&] {
-    kernel.spawn(owner);
-    kernel.spawn(next);
-  });
+  kernel.boot_with(owner, next);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -81,7 +78,7 @@ TEST(RecursiveMutex, StopsAnUnlockByAnotherTask) {
                               kernel.spawn(other);
                             },
                             {.priority = 1});
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   EXPECT_EQ(kernel.run(),
             (Panic{"unlock of what another task holds, or unbind of its bond", "other"}));
 }
@@ -94,7 +91,7 @@ TEST(RecursiveMutex, ServesTheGuardsOfTheStandard) {
     const std::unique_lock inner(mutex, std::try_to_lock);
     EXPECT_TRUE(inner.owns_lock());
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(mutex.owner(), nullptr);
 }

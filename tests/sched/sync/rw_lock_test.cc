@@ -27,7 +27,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 static_assert(sizeof(RwLock<S>) == 56 + 4 * 48);
 static_assert(sizeof(RwLock<S, 1>) == 56 + 48);
@@ -97,9 +96,7 @@ TEST(RwLock, DoesNotLetReadersStarveAWriter) {
     EXPECT_LT(S::now(), at(1'200)) << "who came later was first";
     lock.unlock();
   });
-  kernel.boot([&] {
-    for (K::Thread& task : kernel.threads) kernel.spawn(task);
-  });
+  kernel.boot_with_all();
   kernel.finish();
   EXPECT_LT(reads_before, 33);
 }
@@ -123,9 +120,7 @@ TEST(RwLock, DoesNotLetWritersStarveAReader) {
     EXPECT_LT(S::now(), at(700));
     lock.unlock_shared();
   });
-  kernel.boot([&] {
-    for (K::Thread& task : kernel.threads) kernel.spawn(task);
-  });
+  kernel.boot_with_all();
   kernel.finish();
 }
 
@@ -164,7 +159,7 @@ TEST(RwLock, ServesThePolicysOrderAndFirstComeFirstAmongEquals) {
         lock.unlock();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(owner); });
+  kernel.boot_with(owner);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"r9", "retuned", "w7", "r5", "w5", "late r5"}));
 }
@@ -261,7 +256,7 @@ TEST(RwLock, DoesNotLetWhoIsLessUrgentThanAWriterKeepItsReaderFromTheCpu) {
         lock.unlock_shared();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(reader); });
+  kernel.boot_with(reader);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"reads", "writes", "between"}));
 }
@@ -301,7 +296,7 @@ TEST(RwLock, TakesBackWhatAWriterLentThatGaveUp) {
         lock.unlock_shared();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(reader); });
+  kernel.boot_with(reader);
   kernel.finish();
 }
 
@@ -374,7 +369,7 @@ TEST(RwLock, LendsFromAReaderThatFindsNoPlace) {
         S::wake(second);
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(first); });
+  kernel.boot_with(first);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"first", "third", "second"}));
 }
@@ -406,7 +401,7 @@ TEST(RwLock, TriesWithoutWaiting) {
         lock.unlock();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -450,7 +445,7 @@ TEST(RwLock, EndsAReadersWaitByEachOfItsWays) {
         lock.unlock();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(writer); });
+  kernel.boot_with(writer);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"writer", "deaf"}));
 }
@@ -490,7 +485,7 @@ TEST(RwLock, TellsAllThatAWriterHasEndedWithItUntilAnotherHasWritten) {
         }
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(dies); });
+  kernel.boot_with(dies);
   kernel.finish();
 }
 
@@ -512,10 +507,7 @@ TEST(RwLock, TellsOfADeathAlsoWhoFindsItFree) {
         lock.unlock();
       },
       priority(1));
-  kernel.boot([&] {
-    kernel.spawn(dies);
-    kernel.spawn(next);
-  });
+  kernel.boot_with(dies, next);
   kernel.finish();
 }
 
@@ -540,7 +532,7 @@ TEST(RwLock, LetsAReaderGoThatEndsWithIt) {
         kernel.spawn(writer);
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(reader); });
+  kernel.boot_with(reader);
   kernel.finish();
 }
 
@@ -571,7 +563,7 @@ TEST(RwLock, RefusesADeadlock) {
         lock.unlock_shared();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(reader); });
+  kernel.boot_with(reader);
   kernel.finish();
 }
 
@@ -606,10 +598,7 @@ TEST(RwLock, RefusesToLetAReaderWaitForAWriterThatWaitsForAnother) {
           lock.unlock_shared();
         },
         priority(1));
-    kernel.boot([&] {
-      kernel.spawn(first);
-      kernel.spawn(second);
-    });
+    kernel.boot_with(first, second);
     kernel.finish();
   }
 }
@@ -621,7 +610,7 @@ TEST(RwLock, StopsALockThatWouldWaitForItself) {
     lock.lock_shared();
     lock.lock();
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"a lock is waited for by who reads", "task"}));
 }
 
@@ -661,7 +650,7 @@ TEST(RwLock, RefusesADeadlockByAReaderThatIsNotTheFirst) {
         lock.unlock();
       },
       priority(1));
-  kernel.boot([&] { kernel.spawn(writer); });
+  kernel.boot_with(writer);
   kernel.finish();
 }
 
@@ -690,7 +679,7 @@ TEST(RwLock, StopsAnUnlockByAnotherTask) {
           kernel.spawn(other);
         },
         priority(1));
-    kernel.boot([&] { kernel.spawn(owner); });
+    kernel.boot_with(owner);
     EXPECT_EQ(kernel.run(),
               (Panic{shared ? "unlock of what another task holds"
                             : "unlock of what another task holds, or unbind of its bond",
@@ -713,7 +702,7 @@ TEST(RwLock, AssertsWhoHasIt) {
       lock.unlock();
       lock.assert_held();
     });
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), (Panic{rule, "task"}));
   }
 }
@@ -757,7 +746,7 @@ TEST(RwLock, ServesTheGuardsOfTheStandard) {
     S::sleep_until(at(5000));
     EXPECT_TRUE(kernel.lines.empty());
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
   EXPECT_EQ(kernel.lines, (Lines{"written"}));
 }

@@ -14,7 +14,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 
 TEST(Semaphore, CountsPermitsUpToTheMost) {
   Semaphore<S> semaphore(1, 2);
@@ -87,7 +86,7 @@ TEST(Semaphore, WaitsNoLongerThanItIsTold) {
     EXPECT_EQ(semaphore.permits(), 1);
     EXPECT_EQ(semaphore.take_for(ticks(10)), Waited::done);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -109,10 +108,7 @@ TEST(Semaphore, CanBeCancelledAndKilledButKeepsThePermits) {
                               EXPECT_EQ(semaphore.permits(), 1);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -156,7 +152,7 @@ TEST(Semaphore, IsGivenByAnInterrupt) {
     EXPECT_EQ(S::now(), at(700));
   });
   kernel.on_device = [&](uint32_t, S::Interrupt&) { EXPECT_TRUE(semaphore.give()); };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(700));
   EXPECT_EQ(kernel.run(), End::quiet);
 }

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "gtest/gtest.h"
 #include "sched/policy/fixed_priority.h"
@@ -37,7 +36,7 @@ TEST(SeqLock, GivesWhatWasStoredLast) {
     small.store(0xfedc);
     EXPECT_EQ(small.load(), 0xfedc);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -57,7 +56,7 @@ TEST(SeqLock, IsReadAtOnceByAnInterruptOfTheCpuThatStores) {
       hal::sim::Machine::spend(at(500) - S::now());
       for (uint64_t n = 1; n <= 10; ++n) lock.store(n);
     });
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     kernel.world.raise_at(0, 1, at(when));
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(reads, 1);

@@ -40,7 +40,7 @@ TEST(SpinLock, MasksUntilTheLastGuardIsGone) {
     EXPECT_EQ(S::now(), at(600));
     hal::sim::Machine::spend(ticks(200));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(500));
   kernel.world.raise_at(0, 1, at(700));
   EXPECT_EQ(kernel.run(), End::quiet);
@@ -68,7 +68,7 @@ TEST(SpinLock, IsLockable) {
     EXPECT_TRUE(is_free);
     if (is_free) a.unlock();
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 

@@ -21,7 +21,6 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
-using Lines = std::vector<std::string>;
 using Index = std::expected<size_t, Waited>;
 
 Index ended(Waited how) { return std::unexpected(how); }
@@ -43,7 +42,7 @@ TEST(WaitAny, TakesTheFirstNamedOfThoseThatNeedNoWaiting) {
     // Nothing there, and no time left.
     EXPECT_EQ(wait_any<S>(at(0), taking(a), receiving(queue, got)), ended(Waited::timed_out));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -84,10 +83,7 @@ TEST(WaitAny, IsServedByOneAndLeavesTheOthers) {
                               EXPECT_TRUE(urgent.try_send(1, 1));
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -116,10 +112,7 @@ TEST(WaitAny, TakesExactlyOneOfSeveralThatComeAtOnce) {
                               EXPECT_TRUE(a.give());
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -145,10 +138,7 @@ TEST(WaitAny, MakesRoomForWhoWaitsToSend) {
                     EXPECT_EQ(kernel.lines, (Lines{"sent"}));
                   },
                   {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(sends);
-    kernel.spawn(waits);
-  });
+  kernel.boot_with(sends, waits);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -199,10 +189,7 @@ TEST(WaitAny, LooksOnceMoreInTheLine) {
         EXPECT_EQ(a.permits(), 0);
       },
       {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(sends);
-    kernel.spawn(waits);
-  });
+  kernel.boot_with(sends, waits);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -242,7 +229,7 @@ TEST(WaitAny, TakesNothingOnceItHasBeenServed) {
     EXPECT_EQ(b.permits(), 1);
     EXPECT_EQ(queue.size(), 1u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -272,11 +259,7 @@ TEST(WaitAny, EntersEachLineWithWhatItClaimsByThen) {
                               b.give();
                             },
                             {.priority = 0});
-  kernel.boot([&] {
-    kernel.spawn(other);
-    kernel.spawn(any);
-    kernel.spawn(gives);
-  });
+  kernel.boot_with(other, any, gives);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"any", "other"}));
 }
@@ -345,10 +328,7 @@ TEST(WaitAny, EndsOtherwiseAndKeepsAll) {
                               EXPECT_EQ(queue.size(), 1u);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -367,7 +347,7 @@ TEST(WaitAny, IsServedByAnInterrupt) {
   kernel.on_device = [&](uint32_t line, S::Interrupt&) {
     EXPECT_TRUE(line == 1 ? queue.try_send(70) : a.give());
   };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.world.raise_at(0, 1, at(700));
   kernel.world.raise_at(0, 2, at(800));
   EXPECT_EQ(kernel.run(), End::quiet);
@@ -396,7 +376,7 @@ TEST(WaitAny, TakesFlagsThatAreSetAlready) {
     flags.set(0b1000);  // nobody is left in the line: no word is marked
     EXPECT_EQ(flags.clear(0b1001), 0b1001u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -445,10 +425,7 @@ TEST(WaitAny, IsServedByFlagsAndLeavesTheOthers) {
                               EXPECT_EQ(a.permits(), 1);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(waits);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(waits, other);
   kernel.finish();
 }
 
@@ -483,7 +460,7 @@ TEST(WaitAny, LooksForFlagsOnceMoreInTheLineAndTakesNoneOnceItIsOver) {
     EXPECT_FALSE(waiter.is_in());
     EXPECT_EQ(flags.flags(), 1u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -494,7 +471,7 @@ TEST(WaitAny, StopsAWaitForNoFlag) {
     uint32_t found = 0;
     (void)wait_any<S>(never, expecting(flags, 0, FlagMatch::any, FlagUse::keep, found));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), (Panic{"waiting for no event flag", "task"}));
 }
 

@@ -9,6 +9,7 @@
 #ifndef BATON_TESTS_SCHED_SYNC_PROPERTY_QUEUES_H_
 #define BATON_TESTS_SCHED_SYNC_PROPERTY_QUEUES_H_
 
+#include <cstdint>
 #include <tuple>
 
 #include "sched/sync/barrier.h"
