@@ -79,8 +79,7 @@ concept Machine =
     } &&
     // arm(when): masked. One interrupt at `when`, replacing whatever was armed; an instant in the
     // past interrupts at once, `never` silences the line; an interrupt that was under way may
-    // still come. Early only where `when` is farther than
-    // the hardware reaches.
+    // still come. Early only where `when` is farther than the hardware reaches.
     requires(Instant when) {
       { M::arm(when) } -> std::same_as<void>;
     } &&
@@ -128,7 +127,9 @@ concept Machine =
     } &&
     // A machine to which it is simpler may have kick_self() as well: the same for the CPU that
     // calls. A machine may have relax() as well: a pause between two looks at memory that another
-    // CPU is about to change. Returns soon.
+    // CPU is about to change. Returns soon. One that leaves a task's registers on the CPU may have
+    // leave_cpu(context) and leave_cpu() as well: masked, they save those of a task that is about
+    // to go to another CPU, or whosever are there (hal/space.h).
     //
     // panic(rule, task): the scheduler found something that must not be: says which rule was
     // broken and by which task (a name, or null where no task is to blame), and never returns.

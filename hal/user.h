@@ -50,8 +50,9 @@ concept HasUserMode =
     requires(uintptr_t address) {
       { U::Frame::at_entry(address, address) } -> std::same_as<typename U::Frame>;
     } &&
-    // The last trap. Masked, before anything else can trap on this CPU.
+    // trap(): the last trap. Masked, before anything else can trap on this CPU.
     // number(), argument(i): of a system call, i from 0 to 5; answer(value): what it returns.
+    // pc(), sp(): where the user code is, and its stack.
     requires(const typename U::Frame frame, typename U::Frame& mutable_frame, size_t i) {
       { frame.trap() } -> std::same_as<UserTrap>;
       { frame.number() } -> std::same_as<uint64_t>;

@@ -24,7 +24,6 @@ namespace sched {
 template <hal::Machine M, Policy P, Options kOptions>
 constexpr typename Scheduler<M, P, kOptions>::Moves Scheduler<M, P, kOptions>::kMoves{
     .park = &park_floating,
-    .claim = &claim,
     .place = &place,
     .take_from = &take_from,
     .be_offline = &be_offline,
@@ -53,7 +52,7 @@ auto Scheduler<M, P, kOptions>::online() -> CpuSet {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::set_affinity(Task& task, const CpuSet& cpus)
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   if ((cpus & online()).empty()) return false;
   const Irq irq = M::mask();
@@ -80,7 +79,7 @@ bool Scheduler<M, P, kOptions>::set_affinity(Task& task, const CpuSet& cpus)
 
 template <hal::Machine M, Policy P, Options kOptions>
 auto Scheduler<M, P, kOptions>::affinity(Task& task) -> CpuSet
-  requires(kOptions.cpus > 1)
+  requires(kMany)
 {
   CpuSet cpus = CpuSet::all();
   if (task.has(Task::kBound)) task.new_attributes_.locked([&] { cpus = task.affinity_.cpus; });
@@ -95,7 +94,11 @@ void Scheduler<M, P, kOptions>::settle_place(Cpu& cpu, Task& task, Requests requ
     task.set(Task::kBound, true);
     if constexpr (HearsOfAffinity<P, CpuSet>) cpu.policy_.allow(task, affinity(task));
   }
-  if (affinity(task).contains(cpu.number) && !cpu.is_leaving()) {
+  if constexpr (Shares<P>) {
+    const CpuNumber to = cpu.policy_.chooser(task, cpu.number);
+    if (to == cpu.number) return;
+    if (&task != cpu.current_) return leave(cpu, task, to);
+  } else if (affinity(task).contains(cpu.number) && !cpu.is_leaving()) {
     return let_float(cpu, task);
   }
   if (&task == cpu.current_) {
@@ -128,14 +131,14 @@ void Scheduler<M, P, kOptions>::part(Cpu& cpu, Task& task) {
   const Instant now = M::now();
   if (task.stored_state() == State::ready) {
     charge(cpu, now);
-    require(cpu.policy_.dequeue(task, Leave::moved, now), task);
+    if constexpr (!Shares<P>) require(cpu.policy_.dequeue(task, Leave::moved, now), task);
     task.runnable_.stop(now);
     if constexpr (kOptions.latency) {
       // Clocks differ: what has passed goes along, not since when.
       task.latency_.ready_since = Instant{(now - task.latency_.ready_since).ticks};
     }
   }
-  if constexpr (Detaches<P>) {
+  if constexpr (kDetachesMovers) {
     task.baggage_.attributes = cpu.policy_.attributes(task);
     cpu.policy_.detach(detached(static_cast<P::Entity&>(task)));
   }
@@ -146,8 +149,9 @@ void Scheduler<M, P, kOptions>::part(Cpu& cpu, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::admit_moved(Cpu& cpu, Task& task) {
+  if constexpr (Shares<P>) return true;  // it never left
   const auto attributes = [&] {
-    if constexpr (Detaches<P>) {
+    if constexpr (kDetachesMovers) {
       return task.baggage_.attributes;
     } else {
       return cpu.policy_.attributes(task);
@@ -172,10 +176,10 @@ void Scheduler<M, P, kOptions>::arrive(Cpu& cpu, Task& task) {
     if constexpr (kOptions.latency) {
       task.latency_.ready_since = Instant{(now - task.latency_.ready_since).ticks};
     }
-    queue(cpu, task, Enter::moved, now);
+    if constexpr (!Shares<P>) queue(cpu, task, Enter::moved, now);
   }
   // A policy that it was detached from has forgotten that.
-  if (Detaches<P> && task.has(Task::kInherits)) cpu.cpus_->graph_.settle(task);
+  if (kDetachesMovers && task.has(Task::kInherits)) cpu.cpus_->graph_.settle(task);
 }
 
 }  // namespace sched

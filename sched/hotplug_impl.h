@@ -18,7 +18,7 @@ namespace sched {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   const Irq irq = M::mask();
   begin_to_move();
@@ -37,7 +37,7 @@ bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::bring_online(CpuNumber number)
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   const Irq irq = M::mask();
   Cpu& cpu = here();
@@ -125,6 +125,7 @@ void Scheduler<M, P, kOptions>::carry(Cpu& cpu, Timer& timer) {
   }
   cancel_masked(cpu, timer);
   if (&timer == cpu.balancer_) return;  // looks for this CPU alone, and again when it is back
+  set_place(timer, kOnItsWay);
   cpu.orphan_ = &timer;
   // No life of the idle task's: nobody else can ask anything of it.
   const Ownership free = cpu.idle_.ownership();
@@ -139,6 +140,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::take_over(Cpu& cpu, Task& idle) {
   Cpu* from = cpu.cpus_;
   while (&from->idle_ != &idle) ++from;
+  set_place(*from->orphan_, armed_on(cpu));
   arm_masked(cpu, *from->orphan_, from->orphan_->when());
   idle.hand_back();
 }
@@ -151,7 +153,7 @@ void Scheduler<M, P, kOptions>::take_from(Cpu& cpu, CpuNumber number, Task& task
     if (closed.mailbox_.is_open()) {
       number = kNoOwner;
     } else if (const Ownership seen = task.ownership(); !(seen.pending() & request::arrive)) {
-      if constexpr (Detaches<P>) {
+      if constexpr (kDetachesMovers) {
         task.baggage_.attributes = closed.policy_.attributes(task);
         closed.policy_.detach(detached(static_cast<P::Entity&>(task)));
       }
@@ -165,7 +167,9 @@ void Scheduler<M, P, kOptions>::take_from(Cpu& cpu, CpuNumber number, Task& task
     while (is_offline(number)) ++number;
     return send(number, task);
   }
-  place(cpu, task);
+  const CpuNumber to = place_for(cpu, task, Enter::woken);
+  task.redirect(to);
+  send(to, task);
 }
 
 }  // namespace sched

@@ -23,9 +23,11 @@ void Scheduler<M, P, kOptions>::start(std::span<Cpu> cpus, CpuNumber number, Sin
   cpu.started_ = M::now();
   cpu.idle_.run_.start(cpu.started_);
   cpu.current_ = &cpu.idle_;
+  if constexpr (Shares<P>) begin_to_move();
   if constexpr (HearsOfCpu<P>) cpu.policy_.online(cpu.started_);
   lock(cpu);  // until `run`
   cpu.mailbox_.open();
+  if constexpr (kMany) cpu.calls_.open();
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -135,21 +137,22 @@ void Scheduler<M, P, kOptions>::give_joined(void* block, Postable& postable) {
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::tell_joiner(Cpu& cpu, internal::Joiner*& joiners, uint64_t value,
                                             bool never_ran) {
-  // One at a time. Who gives up meanwhile takes itself out.
-  Task* served = nullptr;
+  // One at a time. Who gives up meanwhile takes itself out. Masked before: it is no switch's place.
+  const Masked masked;
+  Served served;
   {
     GraphGuard guard(cpu.cpus_->graph_);
     internal::Joiner* const joiner = joiners;
     if (joiner == nullptr) return false;
     joiner->leave();
     if (joiner->wait.begin_to_serve()) {
-      served = static_cast<Task*>(&joiner->task);
       joiner->value = value;
       joiner->never_ran = never_ran;
+      served = Masked::promise(static_cast<Task&>(joiner->task));
       joiner->wait.serve(joiner);
     }
   }
-  if (served != nullptr) request_masked(present(*served), request::wake, false);
+  if (served) masked.wake(served);
   return true;
 }
 
@@ -265,6 +268,7 @@ auto Scheduler<M, P, kOptions>::launch(CpuNumber to, Task& task, const Attribute
     result = std::unexpected(SpawnError::bad_attributes);
   } else {
     task.be_born(to, request::none);
+    hand_over(cpu, task);
     honour(cpu, irq == M::kUnmasked);
   }
   M::unmask(irq);

@@ -87,7 +87,7 @@ CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter w
                                              const CpuSet& allowed, CpuNumber usual) {
   CpuNumber best = usual;
   // A new task is not in the policy's hands yet, and one on its way not in this one's.
-  if constexpr (kRanks && !Detaches<P>) {
+  if constexpr (kRanks && !kDetachesMovers) {
     if (why != Enter::created) {
       const Claim claim = cpu.policy_.claim(task);
       Claim least = cpu.cpus_[usual].rank_.load(std::memory_order_relaxed);
@@ -124,7 +124,7 @@ auto Scheduler<M, P, kOptions>::spawn_in(const Where& where, Task& task, std::sp
                                          hal::Entry entry, void* argument,
                                          const Attributes& attributes)
     -> std::expected<void, SpawnError>
-  requires(kOptions.cpus > 1)
+  requires(kHasPlaces)
 {
   if ((where.cpus & online()).empty()) return std::unexpected(SpawnError::cpu_not_started);
   begin_to_move();
@@ -164,7 +164,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::let_float(Cpu& cpu, Task& task) {
   // What a policy has given out it wants back from the CPU where it is: under one that does, a task
   // stays there, and so does one whose timer runs there.
-  if (Detaches<P> || task.mark() != Task::Mark::floats || task.has(Task::kTimed) ||
+  if (kDetachesMovers || task.mark() != Task::Mark::floats || task.has(Task::kTimed) ||
       task.stored_state() != State::blocked || &task == cpu.current_) {
     return;
   }
@@ -176,27 +176,14 @@ void Scheduler<M, P, kOptions>::let_float(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::claim(Cpu& cpu, Task& task, Ownership wanted, Requests requests) {
-  const Ownership mine = wanted.with_owner(cpu.number);
-  if (!task.change(wanted.with_owner(kFloating),
-                   mine.with_pending(static_cast<Requests>(requests | request::arrive)))) {
-    return false;
-  }
+void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task) {
   const CpuNumber to = place_for(cpu, task, Enter::woken);
   if (to != cpu.number) {
     task.redirect(to);
     send(to, task);
   } else if (admit_moved(cpu, task)) {
-    handle(cpu, task, task.take(mine));
+    handle(cpu, task, task.take(task.ownership().with_pending(request::none)));
   }
-  return true;
-}
-
-template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task) {
-  const CpuNumber to = place_for(cpu, task, Enter::woken);
-  task.redirect(to);
-  send(to, task);
 }
 
 }  // namespace sched

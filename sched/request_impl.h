@@ -14,16 +14,19 @@ bool Scheduler<M, P, kOptions>::may_touch(const Cpu& cpu, Ownership seen) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+template <bool kMayTouch>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
   Cpu& cpu = here_once();
-  if (!is_private(cpu, task) || task.stored_state() != State::blocked) [[unlikely]] {
+  if ((!kMayTouch && !is_private(cpu, task)) || task.stored_state() != State::blocked)
+      [[unlikely]] {
     return request_masked(present(task), request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
   charge(cpu, now);
   begin_to_wait(task, now);
   require(cpu.policy_.enqueue(task, Enter::woken, now), task);
+  tell_others(cpu);
   if constexpr (Contends<P>) {
     Task& self = *cpu.current_;
     if (&self != &cpu.idle_ && !is_asked_anyway(cpu)) {
@@ -60,14 +63,11 @@ void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, boo
   Cpu& cpu = here_once();
   Task& task = *life.task;
   const Ownership seen = task.ownership();
-  if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
-    const Ownership wanted(life.generation, seen.owner(), 0);
-    if (!kMany || seen.owner() != kFloating || !moves(cpu).claim(cpu, task, wanted, requests)) {
-      return post(cpu, task, wanted, requests);
-    }
-    return honour(cpu, may_switch);
+  if (may_touch(cpu, seen) && seen.generation() == life.generation) {
+    handle(cpu, task, requests);
+  } else {
+    post(cpu, task, life.generation, requests);
   }
-  handle(cpu, task, requests);
   honour(cpu, may_switch);
 }
 
@@ -83,10 +83,11 @@ void Scheduler<M, P, kOptions>::kill_masked(Life life, bool may_switch) {
   Cpu& cpu = here_once();
   Task& task = *life.task;
   const Ownership seen = task.ownership();
-  if (!may_touch(cpu, seen) || seen.generation() != life.generation) {
-    return post(cpu, task, Ownership(life.generation, seen.owner(), 0), request::kill);
+  if (may_touch(cpu, seen) && seen.generation() == life.generation) {
+    kill_private(cpu, task, may_switch);
+  } else {
+    post(cpu, task, life.generation, request::kill);
   }
-  kill_private(cpu, task, may_switch);
   honour(cpu, may_switch);
 }
 
@@ -108,22 +109,45 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
   if (!may_touch(cpu, seen) || goes_on) {
     task.new_attributes_.store(attributes,
                                [&] { return task.ownership().generation() == seen.generation(); });
-    post(cpu, task, seen, request::retune);
+    post(cpu, task, seen.generation(), request::retune);
     return true;
   }
   return retune_private(cpu, task, attributes);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, Ownership seen, Requests requests) {
-  const Ownership before = task.post(requests, seen.generation(), cpu.number);
-  if (before.generation() != seen.generation() || !before.is_alive()) {
-    cpu.stale_.add();
-  } else if (kMany && before.owner() == kFloating) {
-    moves(cpu).place(cpu, task);
-  } else if (before.pending() == request::none) {
-    send(before.owner(), task);
-  }
+void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, uint32_t generation, Requests requests) {
+  const Ownership before = task.post(requests, generation, cpu.number);
+  if (before.generation() != generation || !before.is_alive()) return cpu.stale_.add();
+  deliver(cpu, task, recipient(before));
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+CpuNumber Scheduler<M, P, kOptions>::recipient(Ownership before) {
+  const bool is_first = before.owner() == kFloating || before.pending() == request::none;
+  return is_first ? before.owner() : kNoOwner;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::deliver(Cpu& cpu, Task& task, CpuNumber to) {
+  if (to == kNoOwner) return;
+  if (kMany && to == kFloating) return moves(cpu).place(cpu, task);
+  send(to, task);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::promise_elsewhere(Task& task) -> Served {
+  Cpu& cpu = here();
+  const Ownership seen = task.ownership();
+  if (may_touch(cpu, seen)) return Served(task);
+  return Served(task, recipient(task.post(request::wake, seen.generation(), cpu.number)));
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::deliver_masked(const Served& served, bool may_switch) {
+  Cpu& cpu = here();
+  deliver(cpu, *served.task_, served.to());
+  honour(cpu, may_switch);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -152,6 +176,9 @@ void Scheduler<M, P, kOptions>::on_kick() {
     cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
   if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
     cpu.balancer_->balance_.donate(cpu);
+  heed(cpu);
+  if (kMany && (!cpu.calls_.empty() || !cpu.called_.empty())) [[unlikely]]
+    return answer(cpu);
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
   } else if (!next_mail(cpu)) {

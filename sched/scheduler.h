@@ -25,13 +25,18 @@
 //     arm, cancel          x         x              x             false: a timer of another CPU
 //     current, here, now,  x         x              x
 //     state, usage, load, online, ...
-//     yield(_to), park(_until),                                   stops: machine's panic
-//     sleep_*, exit, join  x
-//     bind, unbind         x
+//     attributes, claim,   x         x              x             another CPU's task: undefined
+//     affinity
+//     yield(_to), sleep_*, x                                      stops: machine's panic
+//     park(_until), exit, join,
+//     call_on, cancel_anywhere
+//     bind, unbind         x                                      the interrupted task's
 //     NoPreempt, Masked    x         x              x
 //     Interrupt and what             x
 //     it has, on_timer, on_kick, preempt
 //     start, run                                    (are the boot)
+//
+// What is for several CPUs is not there where the options say that there is one.
 //
 // Everything is static and finds its CPU through the machine, so there is no mutable global. Each
 // pair of machine and policy is a scheduler of its own; a CPU runs under the one that has started
@@ -127,6 +132,10 @@ class Scheduler : private Mechanism {
   using Task = sched::Task<P, typename M::Context, kOptions.latency, kOptions.cpus>;
   /// Whether there may be several CPUs.
   static constexpr bool kMany = kOptions.cpus > 1;
+  /// Whether a task has a place of its own among them. Of a queue that all share it has not.
+  static constexpr bool kHasPlaces = kMany && !Shares<P>;
+  /// Whether what one CPU's policy has given out for a task goes back to it when the task moves.
+  static constexpr bool kDetachesMovers = Detaches<P> && !Shares<P>;
   /// Of a store by masked code that is to be seen by other CPUs, if there are any.
   static constexpr auto kRelease = kMany ? std::memory_order_release : std::memory_order_relaxed;
   /// Some of the CPUs: 64 of them unless the options say otherwise.
@@ -207,7 +216,6 @@ class Scheduler : private Mechanism {
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
     void (*park)(Cpu& cpu, Task& self);
-    bool (*claim)(Cpu& cpu, Task& task, Ownership wanted, Requests requests);
     void (*place)(Cpu& cpu, Task& task);
     void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
     void (*be_offline)(Cpu& cpu);
@@ -263,6 +271,8 @@ class Scheduler : private Mechanism {
     Mailbox mailbox_;
     PostQueue reversing_;                  // taken from the mailbox, youngest first
     PostQueue inbox_;                      // next to be handled, oldest first
+    Mailbox calls_;                        // of other CPUs' tasks (sched/call_impl.h)
+    PostQueue called_;                     // taken from there
     Task* leaving_ = nullptr;              // finished, and about to be retired on the idle stack
     PostQueue retired_;                    // finished and retired, on the way to the sink
     std::atomic<bool> is_leaving_{false};  // to go offline, or there
@@ -321,6 +331,33 @@ class Scheduler : private Mechanism {
     NoPreempt& operator=(const NoPreempt&) = delete;
   };
 
+  class Masked;
+
+  /// Whose wait a server has ended, until it is woken; or nobody.
+  class [[nodiscard]] Served {
+   public:
+    constexpr Served() = default;
+
+    /// Whether it is somebody.
+    explicit operator bool() const { return task_ != nullptr; }
+
+    /// That task. While the lock is held that it takes before its wait returns.
+    Task& task() const { return *task_; }
+
+   private:
+    friend Scheduler;
+
+    explicit Served(Task& task) : task_(&task) {}
+    Served(Task& task, CpuNumber to) : task_(&task), sent_(to + 1) {}
+
+    // Whether the wake is in the task's word, and at most has to be sent.
+    bool is_posted() const { return kMany && sent_ != 0; }
+    CpuNumber to() const { return static_cast<CpuNumber>(sent_ - 1); }
+
+    Task* task_ = nullptr;
+    uint32_t sent_ = 0;  // to whom, as `deliver` has it, plus one; 0: this CPU may touch the task
+  };
+
   /// Interrupts are masked while it lives, in a task or an interrupt. The mechanism as primitives
   /// see it (sched/wait.h): what a wake makes due happens in `wake` in a task without a guard.
   class Masked {
@@ -348,12 +385,28 @@ class Scheduler : private Mechanism {
       }
     }
 
-    /// As `Scheduler::wake`. Of a task that is about to return from a wait, which it has left
-    /// before, it is a wake too many and does no harm.
-    void wake(Task& task) const { wake_masked(task, irq_); }
+    /// A server's, before the last step of a wait: that it is going to wake the task. Until it has,
+    /// the task's memory stays; nobody else's wake does as well.
+    static Served promise(Task& task) {
+      if (!kMany || is_private(here_once(), task)) [[likely]]
+        return Served(task);
+      return promise_elsewhere(task);
+    }
+
+    /// Keeps the promise. Of a task that has left the wait before, for an older wake, it is a wake
+    /// too many and does no harm.
+    void wake(const Served& served) const {
+      if (served.is_posted()) [[unlikely]]
+        return deliver_masked(served, irq_ == M::kUnmasked);
+      wake_masked<true>(*served.task_, irq_);
+    }
 
     /// The same, where what a task inherits may just have changed: the switch is for both.
-    void wake_and_settle(Task& task) const { wake_and_settle_masked(task, irq_ == M::kUnmasked); }
+    void wake_and_settle(const Served& served) const {
+      if (served.is_posted()) [[unlikely]]
+        return deliver_masked(served, irq_ == M::kUnmasked);
+      wake_and_settle_masked(*served.task_, irq_ == M::kUnmasked);
+    }
 
     /// The switch for what has changed before.
     void settle() const { honour(here(), irq_ == M::kUnmasked); }
@@ -423,7 +476,7 @@ class Scheduler : private Mechanism {
     /// `Scheduler::wake`, a little cheaper: here interrupts are known to be masked.
     void wake(Task& task) {
       // Any state will do: that this is an interrupt is what keeps it from switching.
-      wake_masked(task, M::kUnmasked);
+      wake_masked<false>(task, M::kUnmasked);
     }
 
     /// Whether the interrupted task must give way: then call `preempt` once its state is saved.
@@ -508,7 +561,7 @@ class Scheduler : private Mechanism {
     return join(life(task), until);
   }
 
-  /// The life that `task` is in, or was in last.
+  /// The life that `task` is in, or was in last; before the first, one that nobody is in.
   static Life life(Task& task) {
     const Ownership seen = task.ownership();
     return {&task,
@@ -530,7 +583,7 @@ class Scheduler : private Mechanism {
   /// ignored and counted. Everything the caller stored before is visible to the task after.
   static void wake(Task& task) {
     const Irq irq = M::mask();
-    wake_masked(task, irq);
+    wake_masked<false>(task, irq);
     M::unmask(irq);
   }
 
@@ -581,11 +634,11 @@ class Scheduler : private Mechanism {
   /// once, whatever its state, with the timer it waits by. The caller itself is there when this
   /// returns, if it may be switched from. False: it is not alive, or none of the CPUs has started.
   static bool set_affinity(Task& task, const CpuSet& cpus)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// The CPUs on which `task` may run. For its owner, masked.
   static CpuSet affinity(Task& task)
-    requires(kOptions.cpus > 1);
+    requires(kMany);
 
   /// Where a new task may run, and how.
   struct Where {
@@ -600,7 +653,7 @@ class Scheduler : private Mechanism {
   static std::expected<void, SpawnError> spawn_in(const Where& where, Task& task,
                                                   std::span<std::byte> stack, hal::Entry entry,
                                                   void* argument, const Attributes& attributes = {})
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// What makes a CPU give work away. The kernel's memory, one a CPU.
   class Balancer : public Timer {
@@ -630,9 +683,9 @@ class Scheduler : private Mechanism {
   /// that may run nowhere else anywhere, which is counted; its timers go to another CPU. It sleeps
   /// then, until `bring_online`. False: no such CPU is online, or it is the last one.
   static bool take_offline(CpuNumber cpu)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
   static bool bring_online(CpuNumber cpu)
-    requires(kOptions.cpus > 1);
+    requires(kHasPlaces);
 
   /// Whether it has given all away.
   static bool is_offline(CpuNumber cpu);
@@ -647,6 +700,15 @@ class Scheduler : private Mechanism {
     return here().policy_.claim(task);
   }
 
+  /// Calls `f()` on CPU `cpu`, masked, and waits until it has returned: for what can only be done
+  /// there, as to that CPU's policy object, or to its translations. An interrupt is where `f` runs,
+  /// and what it takes is masked time of that CPU, also of one that is offline; on this CPU it is
+  /// called at once. False, and it is not called: no such CPU has started. Neither kill nor cancel
+  /// ends the wait. For a task, without a guard. Calls to one CPU are answered in no order.
+  template <typename F>
+  static bool call_on(CpuNumber cpu, F f)
+    requires(kOptions.cpus > 1);
+
   /// Has `timer.fire` called on this CPU once `when` has come, in the interrupt: exactly then, or
   /// at a convenient instant up to `slack` later. Also of a timer that is armed, or fires right
   /// now. Past instants are due at once, `never` does not come. O(1). False, and nothing changes:
@@ -656,6 +718,11 @@ class Scheduler : private Mechanism {
   /// Whether it was in time: the timer was armed and will not fire. If not, it has fired: `fire`
   /// has returned, unless it is what calls this. False also of a timer of another CPU. O(1).
   static bool cancel(Timer& timer);
+
+  /// The same, wherever it was armed: waits for that CPU, if it is another one, where it is a
+  /// `call_on`. Afterwards `fire` does not run there either, unless somebody arms it again.
+  static bool cancel_anywhere(Timer& timer)
+    requires(kOptions.cpus > 1);
 
   /// Changes the policy of this CPU between two turns: `change(policy, now)` is called masked, with
   /// everything charged and nobody current, and the policy is asked anew after it. For what a
@@ -796,6 +863,7 @@ class Scheduler : private Mechanism {
   static void park_masked(Task& self);
   [[gnu::noinline]] static void block(Task& self);
   [[gnu::noinline]] static void leave_and_switch(Cpu& cpu, Task& self, Instant floor, Instant now);
+  template <bool kMayTouch>
   [[gnu::noinline]] static void wake_masked(Task& task, Irq irq);
   [[gnu::noinline]] static void wake_and_settle_masked(Task& task, bool may_switch);
   [[gnu::noinline, clang::minsize]] static void request_masked(Life life, Requests requests,
@@ -852,6 +920,7 @@ class Scheduler : private Mechanism {
   static bool is_asked_anyway(const Cpu& cpu);
   static void requeued(Cpu& cpu);
   static void contend(Cpu& cpu, Task& task, Instant now);
+  static void ask_again(Cpu& cpu, Instant until, Instant now);
   [[gnu::noinline]] static void end_wait(Cpu& cpu, Task& task, Woken reason);
   [[gnu::noinline, clang::minsize]] static void wake_private(Cpu& cpu, Task& task);
   static void cancel_private(Cpu& cpu, Task& task);
@@ -872,9 +941,32 @@ class Scheduler : private Mechanism {
 
   // Requests and mail: the seldom paths, compiled for size.
   static bool may_touch(const Cpu& cpu, Ownership seen);
-  [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, Ownership seen,
+  [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, uint32_t generation,
                                                      Requests requests);
+  // To whom a task must be sent that has been posted, by what its word was before; `kFloating`: who
+  // claimed it finds a place; `kNoOwner`: to nobody, whoever came first does.
+  static CpuNumber recipient(Ownership before);
+  [[gnu::noinline, clang::minsize]] static void deliver(Cpu& cpu, Task& task, CpuNumber to);
+  [[gnu::noinline, clang::minsize]] static void deliver_masked(const Served& served,
+                                                               bool may_switch);
+  [[gnu::noinline, clang::minsize]] static Served promise_elsewhere(Task& task);
   [[gnu::noinline, clang::minsize]] static void send(CpuNumber to, Task& task);
+
+  // Where a timer is, for CPUs that ask: the number of the CPU that armed it last, plus one, and
+  // whether it still is armed there; on its way from one that goes offline to another one it is
+  // nowhere. What else is in a timer is its CPU's alone.
+  static constexpr uint32_t kArmed = 1;
+  static constexpr uint32_t kOnItsWay = UINT32_MAX;
+  static uint32_t armed_on(const Cpu& cpu) { return (uint32_t{cpu.number} + 1) << 1 | kArmed; }
+  static void set_place([[maybe_unused]] Timer& timer, [[maybe_unused]] uint32_t place) {
+    if constexpr (kMany) timer.place().store(place, std::memory_order_relaxed);
+  }
+  static bool cancel_here(Cpu& cpu, Timer& timer);
+
+  // Calls to other CPUs.
+  struct Call;
+  static bool ask(Cpu& cpu, CpuNumber number, Call& call);
+  [[gnu::noinline, clang::minsize]] static void answer(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
@@ -896,8 +988,6 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);
   [[gnu::noinline, clang::minsize]] static void let_float(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static bool claim(Cpu& cpu, Task& task, Ownership wanted,
-                                                      Requests requests);
   [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
   [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);
@@ -915,6 +1005,13 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void leave(Cpu& cpu, Task& task, CpuNumber to);
   [[gnu::noinline, clang::minsize]] static bool admit_moved(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void arrive(Cpu& cpu, Task& task);
+
+  // Of a queue that all CPUs share (sched/shared_queue_impl.h).
+  static void tell_others(Cpu& cpu);
+  static void heed(Cpu& cpu);
+  static bool has_come(Cpu& cpu, Task& task)
+    requires Shares<P>;
+  static void hand_over(Cpu& cpu, Task& task);
 
   // Turns.
   static void honour(Cpu& cpu, bool may_switch);
@@ -976,7 +1073,9 @@ class Scheduler : private Mechanism {
 // Beyond one CPU.
 #include "sched/affinity_impl.h"
 #include "sched/balance_impl.h"
+#include "sched/call_impl.h"
 #include "sched/hotplug_impl.h"
 #include "sched/placement_impl.h"
+#include "sched/shared_queue_impl.h"
 
 #endif  // BATON_SCHED_SCHEDULER_H_

@@ -26,12 +26,16 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::contend(Cpu& cpu, Task& task, Instant now) {
   if constexpr (Contends<P>) {
     if (cpu.current_ == &cpu.idle_ || is_asked_anyway(cpu)) return;
-    const Instant until = cpu.policy_.contend(task, *cpu.current_, now);
-    if (until <= now) {
-      cpu.due_ |= kPreemption;
-    } else if (until < cpu.until_) {
-      ask_by(cpu, until);
-    }
+    ask_again(cpu, cpu.policy_.contend(task, *cpu.current_, now), now);
+  }
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::ask_again(Cpu& cpu, Instant until, Instant now) {
+  if (until <= now) {
+    cpu.due_ |= kPreemption;
+  } else if (until < cpu.until_) {
+    ask_by(cpu, until);
   }
 }
 
@@ -46,6 +50,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::dequeue(Cpu& cpu, Task& task, Leave why, Instant now) {
   // The seldom ways out of the queue; the common one is in `block`.
   require(cpu.policy_.dequeue(task, why, now), task);
+  tell_others(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -58,6 +63,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::queue(Cpu& cpu, Task& task, Enter why, Instant now) {
   charge(cpu, now);
   require(cpu.policy_.enqueue(task, why, now), task);
+  tell_others(cpu);
   if (&task == cpu.current_) {
     requeued(cpu);
   } else {
@@ -73,7 +79,7 @@ void Scheduler<M, P, kOptions>::end_wait(Cpu& cpu, Task& task, Woken reason) {
     // Also of one that a wake which was not meant for this wait has made ready: it is about to look
     // and to park again, and would not know.
     internal::Wait& wait = task.wait();
-    if (wait.is_over() || !wait.close()) return;  // served: the wake is on its way
+    if (wait.is_over() || !wait.close(&relax)) return;  // served: the wake is on its way
     if (wait.kind.gave_up != nullptr) wait.kind.gave_up(wait);
     task.woken_ = reason;
   }
@@ -141,7 +147,7 @@ bool Scheduler<M, P, kOptions>::suspend(Task& task) {
   Cpu& cpu = here();
   if (&task == cpu.current_ && cpu.locked_ == 0 && irq != M::kUnmasked) [[unlikely]] {
     // It goes on until a kick comes, and may wait or end before: so it is in its queue until then.
-    post(cpu, task, task.ownership(), request::suspend);
+    post(cpu, task, task.ownership().generation(), request::suspend);
   } else {
     request_masked(present(task), request::suspend, irq == M::kUnmasked);
   }
@@ -168,7 +174,7 @@ void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claim
     if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
     const Instant now = M::now();
     charge(cpu, now);
-    require(cpu.policy_.dequeue(task, Leave::inherited, now), task);
+    dequeue(cpu, task, Leave::inherited, now);
     cpu.policy_.inherit(entity, claims);
     queue(cpu, task, Enter::inherited, now);
   }

@@ -11,7 +11,10 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::expire(Cpu& cpu, Instant now) {
   // One step an interrupt: what is due besides has its own, at once. So the time masked is the same
   // however much is due.
-  if (Timer* const due = cpu.timers_.expire(now).due; due != nullptr) due->fire()(*due);
+  if (Timer* const due = cpu.timers_.expire(now).due; due != nullptr) {
+    set_place(*due, armed_on(cpu) - kArmed);
+    due->fire()(*due);
+  }
   cpu.expiry_ = cpu.timers_.next();
 }
 
@@ -51,9 +54,15 @@ bool Scheduler<M, P, kOptions>::arm(Timer& timer, Instant when, Duration slack) 
   const Irq irq = M::mask();
   Cpu& cpu = here();
   bool mine = true;
-  if (timer.armed()) [[unlikely]]
-    mine = cpu.timers_.holds(timer) && cancel_masked(cpu, timer);
-  if (mine) arm_masked(cpu, timer, when);
+  if constexpr (kMany) {
+    const uint32_t place = timer.place().load(std::memory_order_relaxed);
+    mine = (place & kArmed) == 0 || place == armed_on(cpu);
+  }
+  if (mine) {
+    cancel_masked(cpu, timer);
+    set_place(timer, armed_on(cpu));
+    arm_masked(cpu, timer, when);
+  }
   M::unmask(irq);
   return mine;
 }
@@ -61,10 +70,37 @@ bool Scheduler<M, P, kOptions>::arm(Timer& timer, Instant when, Duration slack) 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::cancel(Timer& timer) {
   const Irq irq = M::mask();
-  Cpu& cpu = here();
-  const bool in_time = cpu.timers_.holds(timer) && cancel_masked(cpu, timer);
+  const bool in_time = cancel_here(here(), timer);
   M::unmask(irq);
   return in_time;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancel_here(Cpu& cpu, Timer& timer) {
+  if constexpr (kMany) {
+    if (timer.place().load(std::memory_order_relaxed) != armed_on(cpu)) return false;
+    set_place(timer, armed_on(cpu) - kArmed);
+  }
+  return cancel_masked(cpu, timer);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::cancel_anywhere(Timer& timer)
+  requires(kOptions.cpus > 1)
+{
+  const auto place = [&] { return timer.place().load(std::memory_order_relaxed); };
+  for (;; relax()) {
+    const uint32_t seen = place();
+    if (seen == 0) return false;  // it never was armed
+    if (seen == kOnItsWay) continue;
+    bool is_there = false;
+    bool in_time = false;
+    call_on(static_cast<CpuNumber>((seen >> 1) - 1), [&] {
+      is_there = (place() | kArmed) == (seen | kArmed);
+      in_time = cancel_here(here(), timer);
+    });
+    if (is_there) return in_time;
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -147,22 +183,24 @@ Woken Scheduler<M, P, kOptions>::park_again(internal::Wait& wait, Instant until,
   Task& task = *here().current_;
   Woken reason = task.take_reason();
   if (reason == Woken::by_wake) {
-    // A wake that is not meant for this wait is kept for the `park` that it is meant for.
-    bool permit = waked || task.permit_;
+    // A wake that is not meant for this wait is kept for the `park` that it is meant for. One that
+    // is may come before the server's last step.
+    bool permit = task.permit_;
     task.permit_ = false;
-    do {
+    while (!waked || !wait.template await_service<kMany>(&relax)) {
+      permit |= waked;
       if (waked && wait.kind.claim_changed != nullptr) {
         // Made ready, it may have got a later deadline: so it is no longer where it was in line.
         wait.kind.claim_changed(wait);
         here().due_ &= ~kPreemption;
       }
       reason = park_timed(task, until);
-      waked = reason == Woken::by_wake && !wait.is_served();
-      permit |= waked;
-    } while (waked);
+      if (reason != Woken::by_wake) break;
+      waked = true;
+    }
     if (permit) task.permit_ = true;
   }
-  return reason == Woken::by_wake || wait.close() ? reason : Woken::by_wake;
+  return reason == Woken::by_wake || wait.close(&relax) ? reason : Woken::by_wake;
 }
 
 }  // namespace sched

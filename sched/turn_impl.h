@@ -46,10 +46,15 @@ auto Scheduler<M, P, kOptions>::picked(Cpu& cpu, const Choice<typename P::Entity
                                        [[maybe_unused]] Instant now) -> Pick {
   const auto [entity, until] = choice;
   if constexpr (Charges<P>) cpu.charged_.until = now;
+  tell_others(cpu);
   if constexpr (kOptions.debug_checks) {
     if (entity != nullptr && until <= now) {
       stop("a policy's `until` has passed already", static_cast<Task&>(*entity));
     }
+  }
+  if constexpr (Shares<P>) {
+    // Nobody runs until it has come.
+    if (entity != nullptr && !has_come(cpu, static_cast<Task&>(*entity))) return {cpu.idle_, until};
   }
   return {entity == nullptr ? cpu.idle_ : static_cast<Task&>(*entity), until};
 }

@@ -7,7 +7,7 @@
 // out of its queue, or of the task itself whose time is over, or that was cancelled or killed. So
 // where a wake races with a timeout one of them wins, and the other one knows.
 //
-//     typename S::Masked masked;                  // a task's, interrupts masked
+//     typename S::MaskedTask masked;              // interrupts masked, in a task that may wait
 //     WaitQueue<S>& queue = ...;
 //     queue.lock();
 //     ... the last look whether there is need to wait ...
@@ -19,12 +19,16 @@
 //
 // and on the other side, masked too, with the queue locked:
 //
-//     Task* const served = queue.serve([&](Waiter<S>& waiter) { ... hand something over ... });
+//     const auto served = queue.serve([&](Waiter<S>& waiter) { ... hand something over ... });
 //     queue.unlock();
-//     if (served != nullptr) masked.wake(*served);
+//     if (served) masked.wake(served);
 //
 // The order in a queue is the policy's (`Ranks`), first come first served among equals, and follows
-// when the claim of a waiting task changes. Every function but `wait` is O(log n) for n waiters.
+// when the claim of a waiting task changes. Who can run is in no queue, but for one whose call has
+// ended otherwise: nobody serves it any more, and it leaves as it runs.
+//
+// Every function but `wait` is O(log n) for n waiters; `serve` is that also for each waiter that it
+// finds to have ended otherwise, and takes out.
 
 #ifndef BATON_SCHED_WAIT_H_
 #define BATON_SCHED_WAIT_H_
@@ -107,6 +111,15 @@ class Wait {
     return outcome != kOpen && outcome != kServing;
   }
 
+  /// The same; but a server on another CPU, masked, that is between its two steps is waited for,
+  /// with `relax()` between two looks.
+  template <bool kMany = true, typename Relax>
+  bool await_service(Relax relax) const {
+    if (outcome_.load(std::memory_order_relaxed) < kServing) return false;
+    while (!is_served<kMany>()) relax();
+    return true;
+  }
+
   /// A server's first step: from here on nobody else ends it, and the task does not return before
   /// the second. False: it has ended already. Where there is one CPU, masked, a look will do.
   template <bool kMany = true>
@@ -125,17 +138,13 @@ class Wait {
     outcome_.store(outcome, std::memory_order_release);
   }
 
-  /// The end of it that is no service. False: it has been served.
-  bool close() {
+  /// The end of it that is no service. False: it has been served, as `await_service` says.
+  template <typename Relax>
+  bool close(Relax relax) {
     uintptr_t open = kOpen;
-    if (outcome_.compare_exchange_strong(open, kClosed, std::memory_order_relaxed,
-                                         std::memory_order_relaxed) ||
-        open == kClosed) {
-      return true;
-    }
-    // A server on another CPU, masked, may be between its two steps.
-    while (!is_served()) continue;
-    return false;
+    return outcome_.compare_exchange_strong(open, kClosed, std::memory_order_relaxed,
+                                            std::memory_order_relaxed) ||
+           !await_service(relax);
   }
 
   /// The waiter by which it was served. Only if it was.
@@ -245,7 +254,7 @@ class Waiting : public internal::Wait {
   [[no_unique_address]] const typename S::Claim claim_;  // when it began
 };
 
-/// A task's place in one queue: what a primitive derives from to say what it is waited for there.
+/// A task's place in one queue. A primitive derives from it to say what is waited for there.
 template <typename S>
 class Waiter : public TreeLink<Waiter<S>> {
  public:
@@ -283,7 +292,7 @@ class WaitTree {
  public:
   using P = typename S::Policy;
   using Claim = typename S::Claim;
-  using Task = typename S::Task;
+  using Served = typename S::Served;
 
   constexpr WaitTree() = default;
   WaitTree(const WaitTree&) = delete;
@@ -332,11 +341,11 @@ class WaitTree {
   }
 
   /// Takes out the first whose call has not ended otherwise, lets `hand_over(waiter)` give it what
-  /// it waits for, and ends its call. The task to be woken, once nothing is locked; null: nobody.
+  /// it waits for, and ends its call. Who is to be woken, once nothing is locked, if anybody.
   template <typename F>
-  Task* serve(F hand_over) {
+  Served serve(F hand_over) {
     Waiter<S>* const waiter = first();
-    if (waiter == nullptr) return nullptr;
+    if (waiter == nullptr) return {};
     if (!tree_.remove_only(*waiter)) [[unlikely]]
       return serve_among(hand_over);
     waiter->is_in_ = false;
@@ -345,7 +354,7 @@ class WaitTree {
 
   /// The same for one that is in it: whoever chooses goes through it by `first` and `next`.
   template <typename F>
-  Task* serve(Waiter<S>& waiter, F hand_over) {
+  Served serve(Waiter<S>& waiter, F hand_over) {
     take_out(waiter);
     return serve_removed(waiter, hand_over);
   }
@@ -365,21 +374,23 @@ class WaitTree {
   struct NoSum {};
 
   template <typename F>
-  [[gnu::noinline]] Task* serve_among(F hand_over) {
+  [[gnu::noinline]] Served serve_among(F hand_over) {
     while (Waiter<S>* const waiter = first()) {
-      if (Task* const task = serve(*waiter, hand_over)) return task;
+      if (const Served served = serve(*waiter, hand_over)) return served;
     }
-    return nullptr;
+    return {};
   }
 
   template <typename F>
-  Task* serve_removed(Waiter<S>& waiter, F& hand_over) {
-    Task& task = waiter.task();
+  Served serve_removed(Waiter<S>& waiter, F& hand_over) {
     if (!waiter.waiting_.template begin_to_serve<S::kMany>()) [[unlikely]]
-      return nullptr;
+      return {};
     hand_over(waiter);
+    // Before the last step, after which a task of another CPU may return for an older wake, and
+    // end.
+    const Served served = S::Masked::promise(waiter.task());
     waiter.waiting_.template serve<S::kMany>(&waiter);
-    return &task;
+    return served;
   }
 
   void take_out(Waiter<S>& waiter) {

@@ -134,8 +134,8 @@ struct Outcome {
 };
 
 /// What an outcome is expected to be: `EXPECT_EQ(world.run(), (Panic{"rule", "task"}))`. The rules
-/// of a misuse are listed in `hal/sim/sim.cc`, where they are checked; each begins with the
-/// function that was called against its contract.
+/// of a misuse are listed in `hal/sim/machine.cc` and `interrupts.cc`, where they are checked; each
+/// begins with the function that was called against its contract.
 struct Panic {
   std::string_view rule;
   std::string_view task = {};

@@ -12,6 +12,8 @@ void run_priority_tests();     // under fixed priorities
 void run_threshold_tests();    // under fixed priorities with thresholds
 void run_time_tests();         // under fixed priorities
 void run_sync_tests();         // under fixed priorities
+void run_lock_tests();         // under fixed priorities
+void run_life_tests();         // under fixed priorities
 void run_mailbox_tests();      // under round robin: producers that preempt each other
 
 }  // namespace demo::selftest

@@ -26,6 +26,8 @@ void begin_priorities() {
     selftest::run_priority_tests();
     selftest::run_time_tests();
     selftest::run_sync_tests();
+    selftest::run_lock_tests();
+    selftest::run_life_tests();
     leave_stage(begin_thresholds);
   });
 }

@@ -11,6 +11,10 @@
 // urgent of those who give way, as `P`'s `contend` says of each: so with m CPUs the m most urgent
 // run. To ask is the mechanism's: it takes the list of CPUs from `take_kicks`, and a CPU that has
 // been asked finds by when in `asked_by`. No machine is known here.
+//
+// Whoever is picked may be another CPU's still, as the mechanism sees it, and come later. Until
+// then it is this CPU's current one as any other is: nobody else picks it. But the CPU that has it
+// may take it out; and this one may be asked again, and choose somebody else instead.
 
 #ifndef BATON_SCHED_POLICY_GLOBAL_H_
 #define BATON_SCHED_POLICY_GLOBAL_H_
@@ -88,6 +92,8 @@ class Global {
   /// the mechanism, after any callback; `kick` runs with the lock held.
   template <typename F>
   void take_kicks(F kick) {
+    if (!tells_) return;
+    tells_ = false;
     const TicketGuard guard(shared_->lock_);
     for (Global* cpu = shared_->cpus_; cpu != nullptr; cpu = cpu->next_) {
       if (!cpu->is_told_) continue;
@@ -100,6 +106,18 @@ class Global {
   Instant asked_by(Instant now) {
     const TicketGuard guard(shared_->lock_);
     return is_asked_ ? now : until_;
+  }
+
+  CpuNumber chooser(const Entity& entity, CpuNumber otherwise) {
+    const TicketGuard guard(shared_->lock_);
+    const Global* const cpu = host(entity);
+    return cpu == nullptr ? otherwise : cpu->number_;
+  }
+
+  template <typename F>
+  void while_chosen(const Entity& entity, F f) {
+    const TicketGuard guard(shared_->lock_);
+    if (current_ == &entity) f();
   }
 
   /// Refuses everything before `join`.
@@ -165,45 +183,34 @@ class Global {
 
   Links dequeue(Entity& entity, Leave why, Instant now) {
     const TicketGuard guard(shared_->lock_);
-    if (is_outside(entity) && come_in(entity, now) == Links::corrupt) return Links::corrupt;
+    Global* const cpu = host(entity);
+    if (cpu != nullptr && is_outside(entity) && come_in(entity, now) == Links::corrupt) {
+      return Links::corrupt;
+    }
     if (policy().dequeue(inner(entity), why, now) == Links::corrupt) return Links::corrupt;
     if (shared_->inside_ == &entity) shared_->inside_ = nullptr;
-    if (current_ == &entity) end_turn();
+    if (cpu != nullptr) {
+      end_turn(*cpu);
+      tell(*cpu);
+    }
     return links_;
   }
 
   Links put_back(Entity& entity, Pause why, Instant now) {
     const TicketGuard guard(shared_->lock_);
-    Links links = Links::intact;
-    if (is_outside(entity)) {
-      links = come_in(entity, now);
-      if (why == Pause::yielded && links == Links::intact) links = yield_if_first(entity, now);
-    } else {
-      links = policy().put_back(inner(entity), why, now);
-      if (links == Links::intact) shared_->inside_ = nullptr;
-    }
-    if (links == Links::corrupt) return Links::corrupt;
-    end_turn();
-    // It waits now although it did not ask to: those of its rank who run have company.
-    if (why == Pause::preempted) shorten_turns(entity, now);
-    // Or it is held back: until when, the others must know who are idle or run somebody less
-    // urgent. (Not one who has been asked because of that: they would ask each other for ever.)
-    if constexpr (kHoldsBack) {
-      if (why != Pause::preempted || now >= until_) ask_all();
-    }
-    return links_;
+    return give_back(entity, why, now);
   }
 
   Choice<Entity> pick(Instant now) {
     if (shared_ == nullptr) return {};
     const TicketGuard guard(shared_->lock_);
+    if (current_ != nullptr) {
+      // It asks once more, as it does while whom it has chosen has not come.
+      if (!is_asked_ && until_ > now) return {current_, until_};
+      require(give_back(*current_, Pause::preempted, now));
+    }
     is_asked_ = false;
-    if (current_ != nullptr) {  // it is asked once more
-      if (is_outside(*current_)) {
-        if (until_ > now) return {current_, until_};
-        require(come_in(*current_, now));
-      }
-    } else if (shared_->inside_ != nullptr) {
+    if (shared_->inside_ != nullptr) {
       require(policy().dequeue(inner(*shared_->inside_), Leave::moved, now));
       shared_->inside_ = nullptr;
     }
@@ -282,13 +289,40 @@ class Global {
     return false;
   }
 
-  // Whether it runs here, and `P` does not have it.
-  bool is_outside(const Entity& entity) const {
-    return current_ == &entity && shared_->inside_ != &entity;
+  // Whose current one it is.
+  Global* host(const Entity& entity) {
+    if (current_ == &entity) return this;
+    Global* cpu = shared_->cpus_;
+    while (cpu != nullptr && cpu->current_ != &entity) cpu = cpu->next_;
+    return cpu;
   }
+
+  // Of a current one: whether `P` does not have it.
+  bool is_outside(const Entity& entity) const { return shared_->inside_ != &entity; }
 
   Links come_in(Entity& entity, Instant now) {
     return policy().enqueue(inner(entity), Enter::moved, now);
+  }
+
+  Links give_back(Entity& entity, Pause why, Instant now) {
+    Links links = Links::intact;
+    if (is_outside(entity)) {
+      links = come_in(entity, now);
+      if (why == Pause::yielded && links == Links::intact) links = yield_if_first(entity, now);
+    } else {
+      links = policy().put_back(inner(entity), why, now);
+      if (links == Links::intact) shared_->inside_ = nullptr;
+    }
+    if (links == Links::corrupt) return Links::corrupt;
+    end_turn(*this);
+    // It waits now although it did not ask to: those of its rank who run have company.
+    if (why == Pause::preempted) shorten_turns(entity, now);
+    // Or it is held back: until when, the others must know who are idle or run somebody less
+    // urgent. (Not one who has been asked because of that: they would ask each other for ever.)
+    if constexpr (kHoldsBack) {
+      if (why != Pause::preempted || now >= until_) ask_all();
+    }
+    return links_;
   }
 
   // A yield is said to `P`'s current one. If that would be another one there is nothing to say: it
@@ -319,13 +353,15 @@ class Global {
   }
 
   // Until it has chosen it is neither idle nor somebody to be preempted.
-  void end_turn() {
-    current_ = nullptr;
-    is_asked_ = true;
+  static void end_turn(Global& cpu) {
+    cpu.current_ = nullptr;
+    cpu.is_asked_ = true;
   }
 
   void tell(Global& cpu) {
-    if (&cpu != this) cpu.is_told_ = true;
+    if (&cpu == this) return;
+    cpu.is_told_ = true;
+    tells_ = true;
   }
   void ask(Global& cpu) {
     cpu.is_asked_ = true;
@@ -387,13 +423,14 @@ class Global {
   // Written with the lock held, by any CPU.
   Entity* current_ = nullptr;
   Instant until_ = never;  // of the last answer, or earlier because of those who came since
-  bool is_online_ = true;
+  bool is_online_ = false;
   bool is_asked_ = false;  // it is going to choose, and has not yet
   bool is_told_ = false;   // and is to be kicked for something
 
   // Of this CPU alone.
   Instant contention_ = never;  // what the last to enter here means for this CPU
   Links links_ = Links::intact;
+  bool tells_ = false;  // somebody is to be kicked
 };
 
 }  // namespace sched

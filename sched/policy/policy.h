@@ -366,6 +366,29 @@ concept HearsOfAffinity = Policy<P> && requires(P& p, typename P::Entity& e, con
   { p.allow(e, cpus) } -> std::same_as<void>;
 };
 
+/// A policy of which the objects of all CPUs have one queue: `pick` may name an entity that another
+/// CPU has, and what happens on one CPU may concern another. Such a policy orders its callbacks
+/// itself; a place of its own no task has there.
+///
+/// take_kicks(kick): calls `kick(cpu)` for each other CPU that is to ask `asked_by` because of what
+/// was done here; to be called after each callback by which that may be. `kick` may not call back.
+///
+/// asked_by(now): by when this CPU must choose again, whatever its last answer was, as `contend`
+/// says it.
+///
+/// chooser(entity, otherwise): the CPU whose current one it is, also where it has not come yet;
+/// else `otherwise`.
+///
+/// while_chosen(entity, f): `f()`, if it is still the one that this CPU chose last. Until `f`
+/// returns nobody can take it out of the queue. Of an entity that is gone only the address is used.
+template <typename P>
+concept Shares = Policy<P> && requires(P& p, typename P::Entity& e, CpuNumber cpu, Instant now) {
+  p.take_kicks([](CpuNumber) {});
+  { p.asked_by(now) } -> std::same_as<Instant>;
+  { p.chooser(e, cpu) } -> std::same_as<CpuNumber>;
+  p.while_chosen(e, [] {});
+};
+
 /// A policy that chooses whom to give away to an idle CPU.
 ///
 /// surplus(allowed, now): a runnable entity for which `allowed(entity)`, which the current one is

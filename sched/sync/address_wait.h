@@ -105,8 +105,8 @@ class AddressWait {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       bucket.lock();
       if (end == UINT64_MAX) end = bucket.comers;
-      typename S::Task* const served = serve(bucket, address, end);
-      const bool is_last = served == nullptr || ++woken == most || bucket.empty();
+      const auto served = serve(bucket, address, end);
+      const bool is_last = !served || ++woken == most || bucket.empty();
       bucket.unlock();
       return {served, is_last};
     });
@@ -114,14 +114,14 @@ class AddressWait {
   }
 
   // The first who waits for it and came before the `end`th. Locked.
-  static typename S::Task* serve(Bucket& bucket, const void* address, uint64_t end) {
+  static typename S::Served serve(Bucket& bucket, const void* address, uint64_t end) {
     for (Waiter<S>* at = bucket.first(); at != nullptr;) {
       auto& waiter = static_cast<AddressWaiter&>(*at);
       at = bucket.next(waiter);
       if (waiter.address != address || waiter.number >= end) continue;
-      if (typename S::Task* const served = bucket.serve(waiter, [](Waiter<S>&) {})) return served;
+      if (const auto served = bucket.serve(waiter, [](Waiter<S>&) {})) return served;
     }
-    return nullptr;
+    return {};
   }
 
   Bucket buckets_[kBuckets];

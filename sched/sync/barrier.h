@@ -84,7 +84,7 @@ class Barrier {
   void release() {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       waiters_.lock();
-      auto* const served = waiters_.step([](Waiter<S>&) { return true; }, [](Waiter<S>&) {});
+      const auto served = waiters_.step([](Waiter<S>&) { return true; }, [](Waiter<S>&) {});
       const bool is_last = !waiters_.is_sweeping();
       waiters_.unlock();
       return {served, is_last};

@@ -118,7 +118,7 @@ class ConditionVariable {
     S::Masked::begin_wait(masked.self(), *place.waiting);
     Waited waited = Waited::done;
     // The wake that follows a notification may have been spent already.
-    if (!place.waiting->is_served()) {
+    if (!place.waiting->await_service(&S::relax)) {
       if constexpr (Ranks<typename S::Policy>) {
         const auto claim = S::claim(masked.self());
         waiters_.lock();
@@ -135,9 +135,9 @@ class ConditionVariable {
   [[gnu::noinline]] void wake_first() {
     typename S::Masked masked;
     waiters_.lock();
-    auto* const served = waiters_.serve([](Waiter<S>&) {});
+    const auto served = waiters_.serve([](Waiter<S>&) {});
     waiters_.unlock();
-    if (served != nullptr) masked.wake(*served);
+    if (served) masked.wake(served);
   }
 
   [[gnu::noinline]] void wake_all() {
@@ -146,7 +146,7 @@ class ConditionVariable {
       waiters_.lock();
       if (!has_begun) waiters_.begin_sweep();
       has_begun = true;
-      auto* const served = waiters_.step([](Waiter<S>&) { return true; }, [](Waiter<S>&) {});
+      const auto served = waiters_.step([](Waiter<S>&) { return true; }, [](Waiter<S>&) {});
       const bool is_last = !waiters_.is_sweeping();
       waiters_.unlock();
       return {served, is_last};

@@ -118,7 +118,7 @@ class EventFlags {
       return found != 0;
     }
     Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting, want_); }
-    typename S::Task* enter(Waiter& waiter) { return flags_.enter(waiter); }
+    typename S::Served enter(Waiter& waiter) { return flags_.enter(waiter); }
     void leave(Waiter& waiter) {
       flags_.leave(waiter);
       if (waiter.found != 0) found_ = waiter.found;
@@ -183,7 +183,7 @@ class EventFlags {
     return found;
   }
 
-  typename S::Task* enter(FlagWaiter& waiter) {
+  typename S::Served enter(FlagWaiter& waiter) {
     const Want& want = waiter.want;
     if (want.wanted == 0) S::Masked::stop("waiting for no event flag", waiter.task());
     waiters_.lock();
@@ -198,7 +198,7 @@ class EventFlags {
     }
     unmark();
     waiters_.unlock();
-    return nullptr;
+    return {};
   }
 
   void leave(FlagWaiter& waiter) {
@@ -239,7 +239,7 @@ class EventFlags {
         if ((flags & ~before) != 0) waiters_.begin_sweep();
       }
       uint64_t word = 0;
-      auto* const served = waiters_.step(
+      const auto served = waiters_.step(
           [&](Waiter<S>& waiter) {
             word = word_.load(std::memory_order_acquire);
             return static_cast<FlagWaiter&>(waiter).want.is_met_by(word);

@@ -99,7 +99,7 @@ class Latch {
   [[gnu::noinline]] void open() {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       waiters_.lock();
-      auto* const served = waiters_.serve([](Waiter<S>&) {});
+      const auto served = waiters_.serve([](Waiter<S>&) {});
       const bool is_last = waiters_.empty();
       waiters_.unlock();
       return {served, is_last};

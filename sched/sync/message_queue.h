@@ -189,7 +189,7 @@ class MessageExchange {
     Receiving(MessageExchange& queue, T& into) : queue_(queue), into_(into) {}
     bool try_now() { return queue_.try_receive(into_); }
     Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting, into_, Key{}); }
-    typename S::Task* enter(Waiter& waiter) { return queue_.enter(waiter); }
+    typename S::Served enter(Waiter& waiter) { return queue_.enter(waiter); }
     void leave(Waiter& waiter) { queue_.leave(waiter); }
 
    private:
@@ -287,14 +287,14 @@ class MessageExchange {
     typename S::Masked masked;
     uint32_t count = begin();
     if (count == kCapacity) return wait(masked, message, key, may_wait, until, count);
-    auto* const served = line_.serve(
+    const auto served = line_.serve(
         [&](Waiter<S>& receiver) { static_cast<Party&>(receiver).message = std::move(message); });
-    if (served == nullptr) {
+    if (!served) {
       store_.put(message, key);
       ++count;
     }
     end(count);
-    if (served != nullptr) masked.wake(*served);
+    if (served) masked.wake(served);
     return Waited::done;
   }
 
@@ -302,20 +302,20 @@ class MessageExchange {
     typename S::Masked masked;
     uint32_t count = begin();
     if (count == 0) return wait(masked, into, Key{}, may_wait, until, count);
-    auto* const served = take(into, count);
+    const auto served = take(into, count);
     end(count);
-    if (served != nullptr) masked.wake(*served);
+    if (served) masked.wake(served);
     return Waited::done;
   }
 
   // Who is to be woken: whose message has come in.
-  typename S::Task* take(T& into, uint32_t& count) __attribute__((requires_capability(line_))) {
+  typename S::Served take(T& into, uint32_t& count) __attribute__((requires_capability(line_))) {
     into = store_.take();
-    auto* const served = line_.serve([this](Waiter<S>& sender) {
+    const auto served = line_.serve([this](Waiter<S>& sender) {
       auto& party = static_cast<Party&>(sender);
       store_.put(party.message, party.key);
     });
-    if (served == nullptr) --count;
+    if (!served) --count;
     return served;
   }
 
@@ -334,8 +334,8 @@ class MessageExchange {
     return line_.wait(masked, waiting, party, until, [this] { open(); });
   }
 
-  typename S::Task* enter(Party& receiver) {
-    typename S::Task* served = nullptr;
+  typename S::Served enter(Party& receiver) {
+    typename S::Served served;
     uint32_t count = begin();
     if (count == 0) {
       line_.insert(receiver);

@@ -34,8 +34,7 @@ enum class Called : uint8_t {
 ///
 ///     from                 task   interrupt or boot   on misuse
 ///     is_done               x          x
-///     call(_...), try_call  x                         itself; in an interrupt stops (machine's
-///     panic)
+///     call(_...), try_call  x                         `itself`; in an interrupt it stops
 ///
 /// What is called runs in the calling task, unmasked and with nothing locked; it may wait. Who
 /// waits for it lends it nothing. O(1) while nobody waits; O(log n) for n that do, and for who has
@@ -139,12 +138,12 @@ class Once {
   void hand_over() {
     typename S::Masked masked;
     waiters_.lock();
-    auto* const heir = waiters_.serve([&](Waiter<S>& waiter) {
+    const auto heir = waiters_.serve([&](Waiter<S>& waiter) {
       word_.store(reinterpret_cast<uintptr_t>(&waiter.task()), std::memory_order_release);
     });
-    if (heir == nullptr) word_.store(kUndone, std::memory_order_release);
+    if (!heir) word_.store(kUndone, std::memory_order_release);
     waiters_.unlock();
-    if (heir != nullptr) masked.wake(*heir);
+    if (heir) masked.wake(heir);
   }
 
   // It is done. Nobody comes any more.
@@ -153,7 +152,7 @@ class Once {
     sync_internal::serve_each<S>([&]() -> sync_internal::Step<S> {
       waiters_.lock();
       word_.store(kDone, std::memory_order_release);
-      auto* const served = waiters_.serve([](Waiter<S>&) {});
+      const auto served = waiters_.serve([](Waiter<S>&) {});
       const bool is_last = waiters_.empty();
       waiters_.unlock();
       return {served, is_last};

@@ -150,19 +150,19 @@ class Owned : public Bond {
   [[gnu::noinline]] void hand_over(const Masked& masked, Task& self, uintptr_t marks) {
     Graph& graph = S::graph();
     graph.acquire();
-    Task* const heir = waiters_.serve([&](Waiter<S>& waiter) {
+    const auto heir = waiters_.serve([&](Waiter<S>& waiter) {
       const uintptr_t contended = waiters_.empty() ? 0 : kContended;
       word_.store(address(waiter.task()) | contended | marks, std::memory_order_release);
     });
-    if (heir == nullptr) {
+    if (!heir) {
       word_.store(marks, std::memory_order_release);
     } else if (!waiters_.empty() || ceiling_ != nullptr) {
-      settle(*heir);
+      settle(heir.task());
     }
     settle(self);
     graph.release();
-    if (heir != nullptr) {
-      masked.wake_and_settle(*heir);
+    if (heir) {
+      masked.wake_and_settle(heir);
     } else {
       masked.settle();
     }
@@ -261,7 +261,8 @@ class Owned : public Bond {
       typename S::Cpu& cpu = S::here();
       for (Task* task = &first;;) {
         const Ownership seen = task->ownership();
-        if (!S::may_touch(cpu, seen)) return S::post(cpu, *task, seen, request::inherit);
+        if (!S::may_touch(cpu, seen))
+          return S::post(cpu, *task, seen.generation(), request::inherit);
         const Claim before = cpu.policy().claim(*task);
         const bool waits = task->is_waiting();
         Sum claims;

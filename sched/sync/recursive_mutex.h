@@ -11,7 +11,7 @@
 namespace sched {
 
 /// As `Mutex` (sched/sync/mutex.h), but as often as its owner likes: it is free after as many
-/// unlocks. Its owner's death ends all of them.
+/// unlocks. Its owner's death ends all of them. 56 bytes.
 template <typename S>
 class [[clang::capability("mutex")]] RecursiveMutex : public sync_internal::Owned<S> {
  public:

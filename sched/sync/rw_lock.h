@@ -27,7 +27,8 @@ namespace sched {
 
 /// See the head of this file. At most `kReaders` at a time; whoever wants to read beyond that waits
 /// for one of them to leave, and lends to it. SharedTimedLockable, in the standard's terms.
-/// Constant-initialised; must not go while anybody has it or waits. 56 bytes, and 48 a reader.
+/// Everything stored before an unlock is visible to who has it next. Constant-initialised; must not
+/// go while anybody has it or waits. 56 bytes, and 48 a reader.
 ///
 ///     from                 task   interrupt   on misuse
 ///     try_lock(_shared)     x                  false

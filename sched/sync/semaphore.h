@@ -79,7 +79,7 @@ class Semaphore {
     explicit Taking(Semaphore& semaphore) : semaphore_(semaphore) {}
     bool try_now() { return semaphore_.try_take(); }
     Waiter waiter(Waiting<S>& waiting) { return Waiter(waiting); }
-    typename S::Task* enter(Waiter& waiter) { return semaphore_.enter(waiter); }
+    typename S::Served enter(Waiter& waiter) { return semaphore_.enter(waiter); }
     void leave(Waiter& waiter) { semaphore_.leave(waiter); }
 
    private:
@@ -117,15 +117,15 @@ class Semaphore {
       waiters_.unlock();
       return give();
     }
-    auto* const served = waiters_.serve([this](Waiter<S>&) { unmark(0); });
-    if (served == nullptr) [[unlikely]]
+    const auto served = waiters_.serve([this](Waiter<S>&) { unmark(0); });
+    if (!served) [[unlikely]]
       unmark(1);
     waiters_.unlock();
-    if (served != nullptr) masked.wake(*served);
+    if (served) masked.wake(served);
     return true;
   }
 
-  typename S::Task* enter(Waiter<S>& waiter) {
+  typename S::Served enter(Waiter<S>& waiter) {
     waiters_.lock();
     // A permit may be taken if and only if this ends the call, which may be over by now: so none is
     // to be had by others meanwhile. A `try_take` may miss one that is left in the end.
@@ -141,7 +141,7 @@ class Semaphore {
       if (taken) waiter.waiting().serve(&waiter);
     }
     waiters_.unlock();
-    return nullptr;
+    return {};
   }
 
   void leave(Waiter<S>& waiter) {

@@ -39,7 +39,7 @@ class SweptWaiter : public Waiter<S> {
 template <typename S>
 class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
  public:
-  using Task = typename S::Task;
+  using Served = typename S::Served;
 
   /// How many waiters one step looks at, at most.
   static constexpr int kLooks = 4;
@@ -90,11 +90,13 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
 
   /// As `WaitQueue::serve`: the first, whatever a sweep does.
   template <typename F>
-  Task* serve(F hand_over) {
+  Served serve(F hand_over) {
     while (Waiter<S>* const first = this->first()) {
-      if (Task* const task = serve(static_cast<SweptWaiter<S>&>(*first), hand_over)) return task;
+      if (const Served served = serve(static_cast<SweptWaiter<S>&>(*first), hand_over)) {
+        return served;
+      }
     }
-    return nullptr;
+    return {};
   }
 
   /// From here on all who wait now are to be looked at.
@@ -104,10 +106,10 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
     next_ = nullptr;
   }
 
-  /// Looks at the next few, until it has served one that `wants(waiter)`: the task to be woken;
-  /// null: nobody. While `is_sweeping` there is more to do.
+  /// Looks at the next few, until it has served one that `wants(waiter)`: who is to be woken,
+  /// if anybody. While `is_sweeping` there is more to do.
   template <typename Wants, typename F>
-  Task* step(Wants wants, F hand_over) {
+  Served step(Wants wants, F hand_over) {
     for (int looks = 0; looks < kLooks && is_sweeping(); ++looks) {
       auto& waiter = static_cast<SweptWaiter<S>&>(next_ != nullptr ? *next_ : *this->first());
       next_ = this->next(waiter);
@@ -115,14 +117,14 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
       waiter.sweep_ = sweep_;
       --unlooked_;
       if (!wants(waiter)) continue;
-      if (Task* const task = serve(waiter, hand_over)) return task;
+      if (const Served served = serve(waiter, hand_over)) return served;
     }
-    return nullptr;
+    return {};
   }
 
  private:
   template <typename F>
-  Task* serve(SweptWaiter<S>& waiter, F& hand_over) {
+  Served serve(SweptWaiter<S>& waiter, F& hand_over) {
     forget(waiter);
     return WaitQueue<S>::serve(waiter, hand_over);
   }
@@ -146,7 +148,7 @@ class [[clang::capability("mutex")]] SweepQueue : private WaitQueue<S> {
 /// What a step of `serve_each` has done.
 template <typename S>
 struct Step {
-  typename S::Task* served;  // null: nobody
+  typename S::Served served;
   bool is_last;
 };
 
@@ -159,7 +161,7 @@ void serve_each(F step) {
     typename S::Masked masked;
     const Step<S> done = step();
     if (!done.is_last && !guard) guard.emplace();
-    if (done.served != nullptr) masked.wake(*done.served);
+    if (done.served) masked.wake(done.served);
     if (done.is_last) return;
   }
 }

@@ -35,7 +35,7 @@ namespace sched {
 ///                            open: `begin_to_serve`, take, `serve` - in this order, under the
 ///                            primitive's lock, and not a bit of it if the first says that the call
 ///                            is over. Is it not, the waiter joins the primitive's line. Answers
-///                            whom to wake because of what was taken; null: nobody
+///                            whom to wake because of what was taken, if anybody
 ///     w.leave(waiter)        masked, not locked. The waiter is not in the line any more, if it
 ///                            ever was
 template <typename W, typename S>
@@ -43,7 +43,7 @@ concept Waitable = std::derived_from<typename W::Waiter, Waiter<S>> &&
                    requires(W w, Waiting<S>& waiting, typename W::Waiter& waiter) {
                      { w.waiter(waiting) } -> std::same_as<typename W::Waiter>;
                      { w.try_now() } -> std::same_as<bool>;
-                     { w.enter(waiter) } -> std::same_as<typename S::Task*>;
+                     { w.enter(waiter) } -> std::same_as<typename S::Served>;
                      { w.leave(waiter) } -> std::same_as<void>;
                    };
 
@@ -66,7 +66,7 @@ struct Places<S, First, Rest...> {
 
   // In the order in which they are named, until one has served.
   void enter(typename S::Masked& masked, Waiting<S>& waiting) {
-    if (auto* const task = waitable.enter(waiter)) masked.wake(*task);
+    if (const auto served = waitable.enter(waiter)) masked.wake(served);
     if (waiting.is_over()) return;
     breathe();
     others.enter(masked, waiting);

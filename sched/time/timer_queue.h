@@ -30,6 +30,7 @@
 #define BATON_SCHED_TIME_TIMER_QUEUE_H_
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -61,6 +62,9 @@ class Timer {
 
   constexpr Fire fire() const { return fire_; }
 
+  /// A word for who has several queues: which one has it. Nothing to the queue itself.
+  constexpr std::atomic<uint32_t>& place() { return place_; }
+
  private:
   friend class TimerQueue;
 
@@ -75,9 +79,10 @@ class Timer {
   Slot* slot_ = nullptr;
   Instant when_;
   Fire fire_;
+  std::atomic<uint32_t> place_{0};
 };
 
-static_assert(sizeof(Timer) == 3 * sizeof(void*) + sizeof(Instant) + sizeof(Timer::Fire));
+static_assert(sizeof(Timer) == 4 * sizeof(void*) + sizeof(Instant) + sizeof(Timer::Fire));
 
 /// The roundest instant from `when` to `when + slack`: the one with the most trailing zero bits.
 /// Timers whose windows overlap tend to choose the same one, and share an interrupt: they do
@@ -126,14 +131,6 @@ class TimerQueue {
   /// Disarms `timer`, which is in this queue or in none. True: it was in time, `fire` will not be
   /// called. False: it was not armed. Constant time: looks at `kLooks` others at most.
   constexpr bool cancel(Timer& timer) { return timer.armed() && remove(timer); }
-
-  /// Whether `timer` is armed in this queue. The one question that may be asked of any timer.
-  bool holds(const Timer& timer) const {
-    // Not a difference of pointers: the slot may be another queue's.
-    const uintptr_t slot = reinterpret_cast<uintptr_t>(timer.slot_);
-    const uintptr_t first = reinterpret_cast<uintptr_t>(slots_.data());
-    return timer.armed() && slot - first < sizeof(slots_);
-  }
 
   /// By when `expire` is to be called; `never` when no timer needs it. Constant time.
   ///

@@ -43,10 +43,10 @@ class Gate {
   bool serve_one() {
     const typename S::Masked masked;
     waiters_.lock();
-    auto* const served = open_ ? waiters_.serve([](auto&) {}) : nullptr;
+    const auto served = open_ ? waiters_.serve([](auto&) {}) : typename S::Served();
     waiters_.unlock();
-    if (served != nullptr) masked.wake(*served);  // with nothing locked
-    return served != nullptr;
+    if (served) masked.wake(served);  // with nothing locked
+    return static_cast<bool>(served);
   }
 
   sched::WaitQueue<S> waiters_;

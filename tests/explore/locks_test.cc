@@ -194,5 +194,32 @@ EXPLORE(AStorm, .walks = 200) {
   EXPECT_EQ(mutex.owner(), nullptr);
 }
 
+// A wake for nothing, and then what it waits for. For the first it may look while it is served, and
+// may have no other; or just after, and end before its server has come to wake it: nothing of that
+// reaches its next life.
+EXPLORE(AServiceAndAnEnd, .preemptions = 2) {
+  K kernel(explorer);
+  Semaphore<S> semaphore;
+  int stored = 0;
+  auto& task = kernel.early_task(0, "task", [&] {
+    if (K::current().finishes == 0) {
+      EXPECT_EQ(semaphore.take(), Waited::done);
+      EXPECT_EQ(stored, 7);
+    } else {
+      EXPECT_EQ(S::park_until(kStart), Woken::by_timeout);
+    }
+  });
+  kernel.on_finish = [&](auto& finished) {
+    if (&finished == &task && finished.finishes == 1) kernel.spawn_on(0, task);
+  };
+  kernel.task(1, "server", [&] {
+    S::wake(task);
+    stored = 7;
+    EXPECT_TRUE(semaphore.give());
+  });
+  kernel.lives_twice = &task;
+  kernel.run();
+}
+
 }  // namespace
 }  // namespace sched::test

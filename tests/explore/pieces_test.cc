@@ -253,7 +253,7 @@ EXPLORE(AWaitIsServedOrClosed) {
                                 wait.serve(&wait);
                               },
                               [&] {
-                                closed = wait.close();
+                                closed = wait.close([] {});
                                 if (!closed) EXPECT_EQ(handed_over, 7);
                               }})) {
     return;

@@ -310,6 +310,67 @@ EXPLORE(ASecondLifeAndALateWake, .preemptions = 2) {
   kernel.run();
 }
 
+// ---- Calls ----
+
+// The CPU that answers is idle, or about to be.
+EXPLORE(ACallAndItsAnswer) {
+  K kernel(explorer);
+  int asked = 0;
+  int answered = 0;
+  kernel.task(0, "other", [] {});
+  kernel.task(1, "caller", [&] {
+    asked = 7;
+    EXPECT_TRUE(S::call_on(0, [&] { answered = asked; }));
+    EXPECT_EQ(answered, 7);
+  });
+  kernel.run();
+}
+
+// Whoever comes first has kicked, and the kick is for both.
+EXPLORE(ACallAndAWake, .preemptions = 1) {
+  K kernel(explorer, 3);
+  int answered = 0;
+  int stored = 0;
+  auto& sleeper = kernel.early_task(0, "sleeper", [&] {
+    EXPECT_EQ(S::park(), Woken::by_wake);
+    EXPECT_EQ(stored, 7);
+  });
+  kernel.task(1, "caller", [&] {
+    EXPECT_TRUE(S::call_on(0, [&] { ++answered; }));
+    EXPECT_EQ(answered, 1);
+  });
+  kernel.task(2, "waker", [&] {
+    stored = 7;
+    S::wake(sleeper);
+  });
+  kernel.run();
+}
+
+EXPLORE(TwoCallsOfOneCpu, .preemptions = 1) {
+  K kernel(explorer, 3);
+  int answered = 0;
+  for (const CpuNumber cpu : {1, 2}) {
+    kernel.task(cpu, "caller", [&] { EXPECT_TRUE(S::call_on(0, [&] { ++answered; })); });
+  }
+  if (kernel.run()) EXPECT_EQ(answered, 2);
+}
+
+// It fires before, and has returned, or not at all.
+EXPLORE(ATimerAndACancelFromElsewhere) {
+  struct Stored : Timer {
+    Stored() : Timer([](Timer& timer) { static_cast<Stored&>(timer).fires = 1; }) {}
+    int fires = 0;
+  };
+  K kernel(explorer);
+  Stored timer;
+  kernel.early_task(0, "owner", [&] { EXPECT_TRUE(S::arm(timer, kStart + ticks(100))); });
+  kernel.task(1, "other", [&] {
+    const bool in_time = S::cancel_anywhere(timer);
+    EXPECT_EQ(timer.fires, in_time ? 0 : 1);
+  });
+  kernel.run();
+}
+
 // ---- Other requests ----
 
 EXPLORE(ASuspendAndAWake, .preemptions = 2) {

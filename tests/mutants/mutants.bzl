@@ -8,12 +8,15 @@ _MAILBOX = "sched:mailbox.h"
 _TURN = "sched:turn_impl.h"
 _TASK = "sched:task_impl.h"
 _REQUEST = "sched:request_impl.h"
+_TIMER = "sched:timer_impl.h"
+_CALL = "sched:call_impl.h"
 _LIFE = "sched:life_impl.h"
 _AFFINITY = "sched:affinity_impl.h"
 _PLACEMENT = "sched:placement_impl.h"
 _HOTPLUG = "sched:hotplug_impl.h"
 _WAIT = "sched:wait.h"
 _TICKET_LOCK = "sched/policy:ticket_lock.h"
+_SHARED_QUEUE = "sched:shared_queue_impl.h"
 _SLOT = "sched:attribute_slot.h"
 _OWNED = "sched/sync:owned.h"
 
@@ -56,9 +59,17 @@ MUTANTS = [
     ("a_move_stores_the_owner", _AFFINITY, r"s/!task\.change\(mine, mine\.with_owner\(to\)\.with_pending\(request::arrive\)\)/(task.take(mine.with_owner(to).with_pending(request::arrive)), false)/", ["moves"]),
     ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
     ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
+    # Calls.
+    ("a_call_takes_the_kick_of_the_mail", _CALL, r"s/kick_self\(cpu\);  \/\/ for the next/\/\//", ["wakes"]),
+    # A queue that all share.
+    ("the_newly_born_is_not_handed_over", _LIFE, r"s/hand_over\(cpu, task\);//", ["shared_queue"]),
+    ("whoever_is_chosen_is_taken_at_once", _SHARED_QUEUE, r"s/has_come = may_touch\(cpu, seen\);/has_come = true;/", ["shared_queue"]),
+    ("one_that_runs_is_handed_over", _AFFINITY, r"s/if \(&task != cpu\.current_\) return leave\(cpu, task, to\);/return leave(cpu, task, to);/", ["shared_queue"]),
     # Waits.
     ("a_server_checks_then_stores", _WAIT, r"s/return outcome_\.compare_exchange_strong\(open, kServing, std::memory_order_acquire,\s+std::memory_order_relaxed\);/return outcome_.load(std::memory_order_acquire) == open \&\& (outcome_.store(kServing, std::memory_order_relaxed), true);/", ["pieces"]),
-    ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served\(\)\) continue;//", ["pieces"]),
+    ("a_wait_does_not_wait_for_its_server", _WAIT, r"s/while \(!is_served<kMany>\(\)\) relax\(\);//", ["pieces"]),
+    ("a_wake_is_promised_after_the_service", _WAIT, r"s/const Served served = S::Masked::promise\(waiter\.task\(\)\);/auto\& task = waiter.task();/; s/(&waiter\);\s+)return served;/\1return S::Masked::promise(task);/", ["locks"]),
+    ("a_woken_task_does_not_wait_for_its_server", _TIMER, r"s/wait\.template await_service<kMany>\(&relax\)/wait.is_served()/", ["locks"]),
     ("service_is_relaxed", _WAIT, r"s/outcome_\.store\(outcome, std::memory_order_release\)/outcome_.store(outcome, std::memory_order_relaxed)/", ["pieces"]),
     ("a_service_is_looked_at_relaxed", _WAIT, r"s/outcome_\.load\(std::memory_order_acquire\) > kServing/outcome_.load(std::memory_order_relaxed) > kServing/", ["pieces"]),
     # Locks.
@@ -72,9 +83,9 @@ MUTANTS = [
     ("a_mutex_is_taken_relaxed", _OWNED, r"s/address\(self\), std::memory_order_acquire/address(self), std::memory_order_relaxed/", ["locks"]),
     ("a_mutex_is_freed_relaxed", _OWNED, r"s/mine, 0, std::memory_order_release/mine, 0, std::memory_order_relaxed/", ["locks"]),
     ("a_mutex_is_freed_though_waited_for", _OWNED, r"s/if \(!word_\.compare_exchange_strong\(mine, 0, std::memory_order_release,\s+std::memory_order_relaxed\)\) \[\[unlikely\]\]/if (word_.exchange(0, std::memory_order_acq_rel) == 1)/", ["locks"]),
-    ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;//", ["locks"]),
-    ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\) return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
-    ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+Task/Graph\& graph = S::graph(); Task/", ["locks"]),
+    ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\)\s+return [^;]*;//", ["locks"]),
+    ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\)\s+return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
+    ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+const auto/Graph\& graph = S::graph(); const auto/", ["locks"]),
     ("no_kick_for_the_rest", _REQUEST, r"s/if \(!cpu\.reversing_\.empty\(\) \|\| !cpu\.inbox_\.empty\(\) \|\| !cpu\.mailbox_\.empty\(\)\) \{\s+kick_self\(cpu\);/if (false) {/", ["wakes"]),
     ("mail_is_dropped", _REQUEST, r"s/handle\(cpu, task, task\.take\(seen\.with_pending\(request::none\)\)\)/task.take(seen.with_pending(request::none)), handle(cpu, task, seen.pending())/", ["wakes"]),
     ("a_guard_ends_without_a_look", _TURN, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),

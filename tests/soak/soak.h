@@ -153,6 +153,12 @@ class Soak {
     Pace pace{200};
   };
 
+  // A task's, which may be elsewhere when it cancels it.
+  struct Alarm : sched::Timer {
+    constexpr Alarm() : Timer([](Timer& timer) { ++static_cast<Alarm&>(timer).rings; }) {}
+    int rings = 0;
+  };
+
   static hal::Duration us(uint64_t count) {
     return hal::to_ticks(count * 1'000, S::Machine::ticks_per_second());
   }
@@ -295,7 +301,7 @@ class Soak {
   }
 
   void step(Place& self, Random& random) {
-    switch (random.below(15)) {
+    switch (random.below(17)) {
       case 0: S::yield(); break;
       case 1: S::park(); break;
       case 2: S::park_until(S::now() + us(random.below(100))); break;
@@ -368,6 +374,25 @@ class Soak {
         mutex_.unlock();
         count(locks_);
         break;
+      case 14: {
+        const auto cpu = static_cast<CpuNumber>(random.below(plan_.cpus));
+        CpuNumber answered = kCpus;
+        const bool is_called = S::call_on(cpu, [&] {
+          answered = S::here().number;
+          S::wake(any(random));
+        });
+        if (!is_called || answered != cpu) count(strange_);
+        break;
+      }
+      case 15: {
+        Alarm alarm;
+        S::arm(alarm, S::now() + us(random.below(100)));
+        S::set_affinity(self, some_cpus(random));
+        S::yield();
+        const bool in_time = S::cancel_anywhere(alarm);
+        if (alarm.rings != (in_time ? 0 : 1)) count(strange_);
+        break;
+      }
       default: {
         const auto end = S::join(S::life(any(random)), S::now() + us(random.below(100)));
         if (end && *end != 0) count(strange_);  // none of these exits with a value

