@@ -12,9 +12,11 @@
 //   - the FPU's registers stay where they are until another task with an FPU state runs: only then
 //     are they saved, and the other's loaded.
 //
-// So a CPU may still be in the space of a task that has finished. Before a kernel frees its tables
-// it moves every CPU that has run in it elsewhere: typically in the sink, where the idle task
-// adopts a space that stays, and then `Space{}` again.
+// So a CPU may still be in the space of a task that has finished, or has gone to another CPU.
+// Before a kernel frees its tables every CPU that has run in it must have been elsewhere
+// (`leave_space`). A kernel whose spaces have one task each does that in two places: in the sink,
+// and in its own `leave_cpu`; so a space is loaded on one CPU at a time, and nobody has to be
+// interrupted.
 //
 // A kernel that needs neither uses `M` itself and pays for neither.
 
@@ -86,6 +88,14 @@ struct WithSpaces : M {
     Local& here = *local();
     if (here.fpu != nullptr) M::swap_fpu(here.fpu, nullptr);
     here.fpu = nullptr;
+  }
+
+  /// This CPU goes over to `other` if it is in `space`. Masked.
+  static void leave_space(Space space, Space other) {
+    Local& here = *local();
+    if (here.space != space) return;
+    here.space = other;
+    M::load_space(other);
   }
 
   /// No register is saved to `fpu` any more: its memory is about to be used for something else. On

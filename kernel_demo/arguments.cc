@@ -80,7 +80,7 @@ constexpr Parameter kParameters[] = {
      [](std::string_view value, Arguments& a) {
        return choose(std::span<const Choice<PolicyName>>(kPolicies), value, a.policy);
      }},
-    {{"cpus", "1 to 8", "how many CPUs smp and shell start; 1"},
+    {{"cpus", "1 to 8", "how many CPUs start; 1"},
      "is not a number from 1 to 8",
      [](std::string_view value, Arguments& a) { return set_number(value, 1, kMostCpus, a.cpus); }},
     {{"tasks", "1 to 20", "how many threads; 8"},
@@ -127,8 +127,11 @@ std::expected<Arguments, ArgumentError> parse_arguments(std::string_view text) {
     if (word.empty()) break;
     if (const auto error = parse_word(word, arguments)) return std::unexpected(*error);
   }
-  if (arguments.cpus > 1 && arguments.run != Run::smp && arguments.run != Run::shell) {
-    return std::unexpected(ArgumentError{"cpus=", "is for run=smp and run=shell"});
+  const bool is_for_one =
+      arguments.run == Run::tour || arguments.run == Run::threads || arguments.run == Run::selftest;
+  if (arguments.cpus > 1 && is_for_one) {
+    return std::unexpected(
+        ArgumentError{"cpus=", "is for run=smp, run=shell, run=processes and run=shared"});
   }
   return arguments;
 }

@@ -108,6 +108,15 @@ class Kernel {
     });
   }
 
+  static std::expected<Task*, const char*> try_spawn_in(const typename S::Where& where,
+                                                        std::string_view name, hal::Entry entry,
+                                                        void* argument,
+                                                        const Attributes& attributes) {
+    return launch(name, [&](Task& task, std::span<std::byte> stack) {
+      return S::spawn_in(where, task, stack, entry, argument, attributes);
+    });
+  }
+
   /// The same where it cannot go wrong: panics if it does.
   static Task* spawn(std::string_view name, hal::Entry entry, void* argument,
                      const Attributes& attributes) {

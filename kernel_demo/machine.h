@@ -5,6 +5,7 @@
 #ifndef BATON_KERNEL_DEMO_MACHINE_H_
 #define BATON_KERNEL_DEMO_MACHINE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,16 +31,33 @@ struct NotedMachine : hal::Native {
   }
 
   /// How often FPU registers were saved or loaded.
-  static inline constinit uint64_t fpu_swaps = 0;
+  static inline constinit std::atomic<uint64_t> fpu_swaps = 0;
 
   static void swap_fpu(Fpu* save, const Fpu* load) {
-    ++fpu_swaps;
+    fpu_swaps.fetch_add(1, std::memory_order_relaxed);
     hal::UserMode::use_fpu();
     hal::Native::swap_fpu(save, load);
   }
 };
 
-using Machine = hal::WithSpaces<NotedMachine>;
+/// A space has one task: where that one leaves a CPU, the CPU leaves the space.
+struct Machine : hal::WithSpaces<NotedMachine> {
+  using Base = hal::WithSpaces<NotedMachine>;
+
+  /// Where nothing but the kernel is mapped. Set before there is another one.
+  static inline constinit Space kernel_space{};
+
+  using Base::leave_cpu;
+  static void leave_cpu(const Context& leaving) {
+    Base::leave_cpu(leaving);
+    leave_space(leaving.space);
+  }
+
+  /// This CPU is not in `space` any more. Masked.
+  static void leave_space(Space space) {
+    if (space != Space{}) Base::leave_space(space, kernel_space);
+  }
+};
 static_assert(hal::SpaceMachine<Machine>);
 
 using hal::CpuNumber;

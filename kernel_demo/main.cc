@@ -33,7 +33,7 @@ namespace {
     case Run::tour: run_tour();
     case Run::threads: run_threads(arguments);
     case Run::processes: run_processes(arguments);
-    case Run::shared: run_shared();
+    case Run::shared: run_shared(arguments);
     case Run::shell: run_shell(arguments);
     case Run::smp: run_smp(arguments);
     case Run::selftest: run_selftest();

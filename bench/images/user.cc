@@ -51,7 +51,7 @@ Readings fetch(const demo::Process& process) {
 }
 
 void end(demo::Process& process) {
-  S::kill(*static_cast<Kernel::Task*>(process.task));
+  S::kill(*Processes::task_of(process));
   Processes::wait(process.id, demo::kKernel);
 }
 

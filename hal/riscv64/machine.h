@@ -46,6 +46,7 @@ class Machine {
   static constexpr uintptr_t kSbiTime = 0x54494d45;
   static constexpr uintptr_t kSbiIpi = 0x735049;
   static constexpr uintptr_t kSbiHsm = 0x48534d;
+  static constexpr uintptr_t kSbiFence = 0x52464e43;
 
  public:
   /// The hart's number.
@@ -89,6 +90,14 @@ class Machine {
   static bool power_on(HardwareId id, uintptr_t entry, uintptr_t argument) {
     asm volatile("fence rw, rw" : : : "memory");
     return sbi_call(kSbiHsm, 0, id, entry, argument) == 0;
+  }
+
+  /// Not part of `hal::Machine`: instructions were written to memory; every hart may execute them
+  /// from here on (SBI, chapter RFENCE). Thousands of instructions.
+  static void publish_instructions() {
+    constexpr uintptr_t kEveryHart = ~uintptr_t{0};
+    asm volatile("fence rw, rw\n fence.i" : : : "memory");
+    sbi_call(kSbiFence, 0, 0, kEveryHart);
   }
 
   static Local* local() {

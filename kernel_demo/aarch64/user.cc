@@ -47,12 +47,12 @@ std::byte* page_of(uint64_t leaf) { return reinterpret_cast<std::byte*>(leaf & k
 uint64_t branch(const kit::Table& table) { return kit::machine::branch(table); }
 
 // Arm ARM, B2.4.4: data to the point of unification, then instructions anew, line by line.
-void publish_text(std::span<std::byte> page) {
+void write_text(std::span<std::byte> page) {
   uint64_t type;
   asm volatile("mrs %0, ctr_el0" : "=r"(type));
   const size_t line = size_t{4} << (type >> 16 & 0xf);
   for (size_t i = 0; i < page.size(); i += line) asm volatile("dc cvau, %0" : : "r"(&page[i]));
-  asm volatile("dsb ish\n ic ialluis\n dsb ish\n isb" : : : "memory");
 }
+void publish_text() { asm volatile("dsb ish\n ic ialluis\n dsb ish\n isb" : : : "memory"); }
 
 }  // namespace demo::user_machine

@@ -37,6 +37,7 @@ std::byte* page_of(uint64_t leaf) {
 // The U bit is a leaf's only.
 uint64_t branch(const kit::Table& table) { return kit::machine::branch(table); }
 
-void publish_text(std::span<std::byte>) { asm volatile("fence.i" : : : "memory"); }
+void write_text(std::span<std::byte>) {}
+void publish_text() { hal::Native::publish_instructions(); }
 
 }  // namespace demo::user_machine

@@ -36,8 +36,11 @@ std::byte* page_of(uint64_t leaf);
 /// An entry that leads to the next level's `table`, in which there is something for user programs.
 uint64_t branch(const kit::Table& table);
 
-/// Instructions were written to this page: this CPU may execute them from here on.
-void publish_text(std::span<std::byte> page);
+/// Instructions were written to this page, and will be published.
+void write_text(std::span<std::byte> page);
+
+/// Every CPU may execute what was written from here on. May interrupt them all.
+void publish_text();
 
 }  // namespace demo::user_machine
 

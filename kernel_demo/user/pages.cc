@@ -6,9 +6,26 @@
 #include <cstdint>
 
 #include "hal/native.h"
+#include "sched/policy/ticket_lock.h"
 
 namespace demo {
 namespace {
+
+/// Whatever is below.
+class Guard {
+ public:
+  Guard() : irq_(hal::Native::mask()) { lock_.lock(); }
+  ~Guard() {
+    lock_.unlock();
+    hal::Native::unmask(irq_);
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  static inline constinit sched::TicketLock lock_;
+  const hal::Native::Irq irq_;
+};
 
 struct Free {
   Free* next;
@@ -20,6 +37,7 @@ constinit size_t in_use = 0;
 constinit size_t limit = SIZE_MAX;
 
 Page* take_dirty_page() {
+  const Guard guard;
   if (in_use >= limit) return nullptr;
   void* page = first_free;
   if (page != nullptr) {
@@ -36,21 +54,18 @@ Page* take_dirty_page() {
 }  // namespace
 
 Page* take_page() {
-  const auto irq = hal::Native::mask();
   Page* const page = take_dirty_page();
-  hal::Native::unmask(irq);
   // Nothing of whoever had it before is left in it.
   if (page != nullptr) std::ranges::fill(page->bytes, std::byte{});
   return page;
 }
 
 void give_page(Page* page) {
-  const auto irq = hal::Native::mask();
+  const Guard guard;
   auto* const free = reinterpret_cast<Free*>(page);
   free->next = first_free;
   first_free = free;
   --in_use;
-  hal::Native::unmask(irq);
 }
 
 bool is_from_memory(const Page* page) {
@@ -58,8 +73,14 @@ bool is_from_memory(const Page* page) {
   return page->bytes >= memory.data() && page->bytes < memory.data() + memory.size();
 }
 
-size_t pages_in_use() { return in_use; }
+size_t pages_in_use() {
+  const Guard guard;
+  return in_use;
+}
 
-void limit_pages(size_t most) { limit = most; }
+void limit_pages(size_t most) {
+  const Guard guard;
+  limit = most;
+}
 
 }  // namespace demo

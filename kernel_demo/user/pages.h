@@ -14,8 +14,7 @@ struct alignas(kit::kPageSize) Page {
   std::byte bytes[kit::kPageSize];
 };
 
-/// A page of zeroes; null when there is none left. Masks interrupts for a moment. One CPU at a
-/// time.
+/// A page of zeroes; null when there is none left. Masks interrupts for a moment.
 Page* take_page();
 
 /// Gives a page back that nobody uses any more.

@@ -28,7 +28,7 @@ bool add_segment(AddressSpace& space, const Segment& segment) {
       const size_t size = std::min(kit::kPageSize, segment.bytes.size() - done);
       std::memcpy(page, segment.bytes.data() + done, size);
     }
-    if (segment.executable) user_machine::publish_text({page, kit::kPageSize});
+    if (segment.executable) user_machine::write_text({page, kit::kPageSize});
   }
   return true;
 }
@@ -63,6 +63,7 @@ bool load(Process& process, std::span<const std::byte> file, uint64_t argument,
     space.destroy();
     return false;
   }
+  user_machine::publish_text();
   process.entry = layout->entry;
   return true;
 }

@@ -4,6 +4,7 @@
 #ifndef BATON_KERNEL_DEMO_USER_PROCESS_H_
 #define BATON_KERNEL_DEMO_USER_PROCESS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -23,9 +24,9 @@ struct Process {
   const Program* program = nullptr;
   AddressSpace space;
   uintptr_t entry = 0;
-  hal::UserFrame* frame = nullptr;  ///< of its last trap; null before it has begun
-  void* task = nullptr;             ///< null once the task has reached the sink
-  void* waiter = nullptr;           ///< the task that waits for that
+  hal::UserFrame* frame = nullptr;    ///< of its last trap; null before it has begun
+  std::atomic<void*> task = nullptr;  ///< null once the task has reached the sink
+  void* waiter = nullptr;             ///< the task that waits for that
 
   bool uses_fpu = false;  ///< from the first use on
   hal::Native::Fpu fpu;

@@ -2,8 +2,12 @@
 //
 // A process is a task of the kernel's pool like any other, with its stack as the kernel stack: it
 // enters user mode once, and is in the kernel from each trap until that has been dealt with, where
-// it may block and be preempted like every task. So nothing here knows of policies but the one
-// system call that sets attributes.
+// it may block, be preempted, and go to another CPU like every task. So nothing here knows of
+// policies but the one system call that sets attributes.
+//
+// Where there are several CPUs processes float: each wake looks for the CPU that they best run on,
+// and CPUs that have nothing to do are given some. Its one task takes a space along (machine.h), so
+// no CPU ever has to be told that a mapping is gone.
 
 #ifndef BATON_KERNEL_DEMO_USER_PROCESSES_H_
 #define BATON_KERNEL_DEMO_USER_PROCESSES_H_
@@ -28,10 +32,11 @@
 #include "kernel_demo/user/shared_spaces.h"
 #include "kernel_demo/user/trap.h"
 #include "sched/sync/address_wait.h"
+#include "sched/sync/spin_lock.h"
 
 namespace demo {
 
-/// See the head of this file. Everything is static, as `Kernel` is. One CPU.
+/// See the head of this file. Everything is static, as `Kernel` is.
 template <typename Kernel>
 class Processes {
   using S = typename Kernel::S;
@@ -43,19 +48,27 @@ class Processes {
  public:
   using SharedSpaces = demo::SharedSpaces<Kernel>;
 
-  /// Lets processes run on this CPU. Once, from a task, before the first `spawn`.
+  /// Lets processes run, on every CPU. Once, from a task, before the first `spawn`.
   static void start() {
-    const Machine::Irq irq = Machine::mask();
-    user_machine::start();
-    kernel_space_ = user_machine::space_of(user_machine::top_table());
+    Machine::kernel_space = user_machine::space_of(user_machine::top_table());
     set_user_trap(trap);
     Kernel::set_processes({.finished = bury, .describe = describe});
-    Machine::unmask(irq);
+    // Before the CPUs forget what they know of its pages. That there is none is found out later.
+    static_cast<void>(load_shared_image());
+    starter_ = &S::current();
+    start_cpu();
+    for (const CpuNumber cpu : Kernel::cpus().subspan(1)) {
+      Kernel::spawn_on(
+          cpu, Text("user {}", cpu), [](void*) { start_cpu(); }, nullptr,
+          Kernel::Traits::attributes(kTopRank, milliseconds(1)));
+    }
+    while (cpus_ < Kernel::cpus().size()) S::park();
   }
 
-  /// A process of the program with this name, which begins as soon as the policy lets it. From a
-  /// task. `parent`: the id of the process that may wait for it, `kKernel`, or 0 for nobody: then
-  /// its place may be free again as soon as it could run.
+  /// A process of the program with this name, which begins as soon as the policy of the CPU that
+  /// gets it lets it; one of another CPU may also refuse it then, and it ends as if it were killed.
+  /// From a task. `parent`: the id of the process that may wait for it, `kKernel`, or 0 for nobody:
+  /// then its place may be free again as soon as it could run.
   static std::expected<Process*, Error> spawn(std::string_view name, uint64_t argument,
                                               uint64_t parent, const Attributes& attributes) {
     const Program* const program = find_program(name);
@@ -70,12 +83,13 @@ class Processes {
       free_place(*process);
       return std::unexpected(problem != nullptr ? Error::no_program : Error::no_room);
     }
+    const Text task_name("{}.{}", name, process->id);
+    const typename S::Where where{.floats = Kernel::cpus().size() > 1};
     const char* refusal;
     {
       // Its task is known before it can end.
-      const typename S::NoPreempt guard;
-      const auto task =
-          Kernel::try_spawn(Text("{}.{}", name, process->id), begin, process, attributes);
+      const Guard guard(table_);
+      const auto task = Kernel::try_spawn_in(where, task_name, begin, process, attributes);
       if (task) {
         process->task = *task;
         return process;
@@ -89,29 +103,27 @@ class Processes {
     return std::unexpected(is_policys ? Error::refused : Error::no_room);
   }
 
+  /// What runs a process that lives; null: it has ended.
+  static Task* task_of(const Process& process) { return static_cast<Task*>(process.task.load()); }
+
   /// Waits for the end of `parent`'s child `id`, once; how it ended, as `user::Call::wait` answers.
   /// From a task.
   static int64_t wait(uint64_t id, uint64_t parent) {
-    Process* const child = find(id);
-    if (child == nullptr || child->parent != parent) return static_cast<int64_t>(Error::no_process);
-    const Machine::Irq irq = Machine::mask();
-    child->waiter = &S::current();
-    while (child->task != nullptr && !S::current().kill_requested()) {
-      Machine::unmask(irq);
-      S::park();
-      Machine::mask();
-    }
+    Process* const child = begin_wait(id, parent);
+    if (child == nullptr) return static_cast<int64_t>(Error::no_process);
+    while (task_of(*child) != nullptr && !S::current().kill_requested()) S::park();
+    const Guard guard(table_);
     child->waiter = nullptr;
-    Machine::unmask(irq);
-    if (child->task != nullptr) return static_cast<int64_t>(Error::no_process);
+    if (task_of(*child) != nullptr) return static_cast<int64_t>(Error::no_process);
     const int64_t ending = child->ending;
-    free_place(*child);
+    clear_place(*child);
     return ending;
   }
 
   /// The process that `task` runs; null if it runs none.
   static Process* of(const Task& task) {
-    const auto found = std::ranges::find(all_, static_cast<const void*>(&task), &Process::task);
+    const auto found = std::ranges::find_if(
+        all_, [&](const Process& process) { return task_of(process) == &task; });
     return found == all_.end() ? nullptr : &*found;
   }
 
@@ -125,18 +137,41 @@ class Processes {
     Process* process;
   };
 
-  // ---- The table
+  using Guard = sched::SpinGuard<S>;
+
+  /// On each CPU, from a task that stays there.
+  static void start_cpu() {
+    {
+      const typename S::Masked masked;
+      user_machine::start();
+      // Whatever it remembers of pages that were mapped for another use.
+      Machine::load_space(Machine::kernel_space);
+      if constexpr (sched::Donates<typename S::Policy>) {
+        if (Kernel::cpus().size() > 1) {
+          S::balance(balancers_[S::here().number], milliseconds(kBalanceMs));
+        }
+      }
+    }
+    ++cpus_;
+    S::wake(*starter_);
+  }
+
+  // ---- The table: who is who, and who waits for whom
 
   static Process* take_place() {
-    const Machine::Irq irq = Machine::mask();
+    const Guard guard(table_);
     const auto found = std::ranges::find(all_, 0, &Process::id);
     Process* const place = found == all_.end() ? nullptr : &*found;
     if (place != nullptr) place->id = ++last_id_;
-    Machine::unmask(irq);
     return place;
   }
 
   static void free_place(Process& process) {
+    const Guard guard(table_);
+    clear_place(process);
+  }
+
+  static void clear_place(Process& process) __attribute__((requires_capability(table_))) {
     process.program = nullptr;
     process.frame = nullptr;
     process.waiter = nullptr;
@@ -151,9 +186,12 @@ class Processes {
     process.id = 0;
   }
 
-  static Process* find(uint64_t id) {
+  static Process* begin_wait(uint64_t id, uint64_t parent) {
+    const Guard guard(table_);
     const auto found = std::ranges::find(all_, id, &Process::id);
-    return id == 0 || found == all_.end() ? nullptr : &*found;
+    if (id == 0 || found == all_.end() || found->parent != parent) return nullptr;
+    found->waiter = &S::current();
+    return &*found;
   }
 
   // ---- Life
@@ -172,32 +210,39 @@ class Processes {
   /// Unmasked.
   [[noreturn]] static void end(Process& self, int64_t ending) {
     self.ending = ending;
-    for (Process& other : all_) {
-      if (other.parent != self.id) continue;
-      // Nobody will ask about it any more.
-      const Machine::Irq irq = Machine::mask();
-      other.parent = 0;
-      const bool is_over = other.task == nullptr;
-      Machine::unmask(irq);
-      if (is_over) free_place(other);
+    {
+      // Nobody will ask about them any more.
+      const Guard guard(table_);
+      for (Process& other : all_) {
+        if (other.parent != self.id) continue;
+        other.parent = 0;
+        if (task_of(other) == nullptr) clear_place(other);
+      }
     }
     S::exit();
   }
 
-  /// From the sink: the task is off its stack.
+  /// From the sink: the task is off its stack. Nobody else looks at what is the process's own.
   static void bury(Task& task) {
-    Process* const process = of(task);
+    Process* const process = find_of(task);
     if (process == nullptr) return;
     Machine::forget(&process->fpu);
-    if (Machine::local()->space == process->space.root()) {
-      typename Machine::Context nobody;
-      Machine::adopt(nobody, kernel_space_, nullptr);
+    {
+      const typename S::Masked masked;
+      Machine::leave_space(process->space.root());
     }
     SharedSpaces::leave(process->shared_space);
     process->space.destroy();
+    const Guard guard(table_);
     process->task = nullptr;
     if (process->waiter != nullptr) S::wake(*static_cast<Task*>(process->waiter));
-    if (process->parent == 0) free_place(*process);
+    if (process->parent == 0) clear_place(*process);
+  }
+
+  /// The same as `of`, also right after its spawn.
+  static Process* find_of(const Task& task) {
+    const Guard guard(table_);
+    return of(task);
   }
 
   static void describe(const Task& task) {
@@ -292,8 +337,7 @@ class Processes {
     if (!self.space.copy_in(std::as_writable_bytes(room), name)) {
       return static_cast<int64_t>(Error::bad_address);
     }
-    const auto child =
-        spawn({room.data(), room.size()}, argument, self.id, S::attributes(S::current()));
+    const auto child = spawn({room.data(), room.size()}, argument, self.id, own_attributes());
     return child ? static_cast<int64_t>((*child)->id) : static_cast<int64_t>(child.error());
   }
 
@@ -334,8 +378,13 @@ class Processes {
     return *space;
   }
 
+  static Attributes own_attributes() {
+    const typename S::Masked masked;
+    return S::attributes(masked.self());
+  }
+
   static int64_t set_attributes(uint64_t number) {
-    Attributes attributes = S::attributes(S::current());
+    Attributes attributes = own_attributes();
     Error error = Error::not_supported;
     const auto set = [&](const Knob& knob, auto assign) {
       if (*knob.number == '\0') return;
@@ -344,7 +393,10 @@ class Processes {
     };
     // A policy that is one of several has the number of the one in force.
     if constexpr (requires { Traits::knob(size_t{}); }) {
-      const size_t index = Kernel::cpu().policy().index();
+      const size_t index = [] {
+        const typename S::Masked masked;
+        return S::here().policy().index();
+      }();
       set(Traits::knob(index), [&](unsigned n) { Traits::set(attributes, index, n); });
     } else if constexpr (requires { Traits::set(attributes, 0u); }) {
       set(Traits::kKnob, [&](unsigned n) { Traits::set(attributes, n); });
@@ -353,10 +405,16 @@ class Processes {
     return S::retune(S::current(), attributes) ? 0 : static_cast<int64_t>(error);
   }
 
+  // How often CPUs look whether others have nothing to do.
+  static constexpr uint64_t kBalanceMs = 5;
+
+  static inline constinit sched::SpinLock<S> table_;
   static inline constinit std::array<Process, kStacks> all_{};
   static inline constinit uint64_t last_id_ = 0;
   static inline constinit bool watch_calls_ = false;
-  static inline constinit Machine::Space kernel_space_{};
+  static inline constinit Task* starter_ = nullptr;
+  static inline constinit std::atomic<size_t> cpus_ = 0;  // on which processes may run
+  static inline constinit std::array<typename S::Balancer, kCpus> balancers_{};
   static inline constinit sched::AddressWait<S, 16> words_;
 };
 

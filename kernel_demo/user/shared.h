@@ -10,6 +10,7 @@
 #ifndef BATON_KERNEL_DEMO_USER_SHARED_H_
 #define BATON_KERNEL_DEMO_USER_SHARED_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,18 +23,21 @@ namespace user {
 /// This program as a space of the pool, and what an executor asks of it. One a program.
 class Shared {
  public:
-  explicit Shared(uintptr_t address = kShared)
-      : space_(map_shared(address)), client_(reinterpret_cast<const void*>(address)) {}
+  using Client = sched::shared::InlineClient<400>;
+
+  explicit Shared(uintptr_t address = kShared) : space_(map_shared(address)) {
+    if (is_mapped()) client_ = Client(reinterpret_cast<const void*>(address));
+  }
 
   /// Whether it has become one, or else the kernel's `Error`.
   bool is_mapped() const { return space_ > 0; }
   int64_t error() const { return space_; }
 
-  const sched::shared::Client& client() const { return client_; }
+  const Client& client() const { return client_; }
 
   // See `ExecutorEnvironment`.
   uint16_t space() const { return static_cast<uint16_t>(space_); }
-  uint16_t hart() const { return 0; }
+  uint16_t hart() const { return client_.board().hart.load(std::memory_order_relaxed); }
   bool yield_to(uint16_t space) {
     return do_yield(space) != static_cast<int64_t>(Error::no_process);
   }
@@ -41,10 +45,10 @@ class Shared {
 
  private:
   int64_t space_;
-  sched::shared::Client client_;
+  Client client_;
 };
 
-using SharedExecutor = sched::shared::Executor<sched::shared::Client, Shared, 64>;
+using SharedExecutor = sched::shared::Executor<Shared::Client, Shared, 64>;
 
 }  // namespace user
 

@@ -59,9 +59,10 @@ std::expected<SharedMapping, Error> load_shared_image() {
   std::ranges::copy(file, place);
   for (size_t offset = 0; offset < layout.text_end; offset += kit::kPageSize) {
     const std::span page(place + offset, kit::kPageSize);
-    if (access_to(offset) == kit::Access::text) user_machine::publish_text(page);
+    if (access_to(offset) == kit::Access::text) user_machine::write_text(page);
     kit::set_access(page, access_to(offset));
   }
+  user_machine::publish_text();
   is_loaded = true;
   return kernel_mapping();
 }

@@ -1,16 +1,16 @@
 // The kernel's side of the shared scheduler: which of the spaces that have joined runs.
 // docs/shared_scheduler.md
 //
-// One of them has the turn; the others wait here, in `yield`, each a task of the kernel's that is
-// parked. Who has the turn sees on its board what those who wait have to run, and gives it away. A
-// space that does neither yield nor sleep is preempted like every task, but keeps the turn: so one
+// There are as many turns as CPUs. Who has none waits here, in `yield`, a task of the kernel's that
+// is parked. Who has one sees on its board what those who wait have to run, and gives it away. A
+// space that does neither yield nor sleep is preempted like every task, but keeps its turn: so one
 // that has waited for a while in which nobody yielded takes it, and both run, by the kernel's own
-// policy, until the first one comes to yield and finds that it has the turn no more. So does one
+// policy, until the first one comes to yield and finds that it has no turn any more. So does one
 // that has waited for long whatever the others did: what a space says that it has to run may be
 // a lie, and is worth that much.
 //
 // Of what a program can write this reads two words, and believes them only where nobody but that
-// program is the worse for it. All are on CPU 0, and all that is shared is touched masked.
+// program is the worse for it. One lock for all that the spaces share.
 
 #ifndef BATON_KERNEL_DEMO_USER_SHARED_SPACES_H_
 #define BATON_KERNEL_DEMO_USER_SHARED_SPACES_H_
@@ -18,15 +18,18 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <utility>
 
 #include "kernel_demo/machine.h"
 #include "kernel_demo/policies.h"
 #include "kernel_demo/user/abi.h"
 #include "kernel_demo/user/shared_image.h"
 #include "sched/shared/scheduler.h"
+#include "sched/sync/spin_lock.h"
 
 namespace demo {
 
@@ -64,13 +67,15 @@ class SharedSpaces {
   /// Maps the image into the calling process's memory; the number of its space, which it leaves as
   /// it ends.
   static std::expected<uint16_t, Error> join(AddressSpace& space, uintptr_t address) {
-    const auto first = members_.begin() + 1;
-    const auto place = std::find_if(first, members_.end(),
-                                    [](const Member& member) { return member.task == nullptr; });
-    if (place == members_.end()) return std::unexpected(Error::no_room);
+    sweep();
+    const uint16_t number = take_number();
+    if (number == kNobody) return std::unexpected(Error::no_room);
     const auto mapping = map_shared_image(space, address, sharing_);
-    if (!mapping) return std::unexpected(mapping.error());
-    const auto number = static_cast<uint16_t>(place - members_.begin());
+    if (!mapping) {
+      const Guard guard(lock_);
+      members_[number] = {};
+      return std::unexpected(mapping.error());
+    }
     enter(number, *mapping);
     return number;
   }
@@ -78,69 +83,73 @@ class SharedSpaces {
   /// The space has gone; 0: it never came. From the sink.
   static void leave(uint16_t number) {
     if (number == 0) return;
-    const Machine::Irq irq = Machine::mask();
-    members_[number] = {};
-    // Whoever waits looks again: what it waited for may have been this one's to do.
-    const uint64_t least = sched::shared::precedence(0, next_moment());
-    for (Member& member : members_) {
-      if (member.waits) member.reason = std::max(member.reason, least);
+    {
+      const Guard guard(lock_);
+      give_up(members_[number]);
+      if (members_[number].is_merged) {
+        // At once: it may have ended in the pool, and others want to go there.
+        kernel_client().sweep(number, 0, 0);
+        unswept_ |= 1u << number;
+      }
+      members_[number] = {};
+      let_all_look();
     }
-    if (turn_ == number) {
-      give_turn(kNobody);
-    } else {
-      publish();
-    }
-    Machine::unmask(irq);
+    sweep();
   }
 
   /// From space `self`, from its task: lets space `to` run if it waits, or else whichever of those
   /// who wait comes first; until it is this one's turn.
   static int64_t yield(uint16_t self, uint64_t to) {
-    if (members_[self].task != &S::current()) return static_cast<int64_t>(Error::bad_value);
-    const bool is_there = to >= members_.size() || members_[to].task != nullptr;
+    bool is_there;
+    {
+      const Guard guard(lock_);
+      if (members_[self].task != &S::current()) return static_cast<int64_t>(Error::bad_value);
+      is_there = to >= members_.size() || members_[to].task != nullptr;
+    }
     wait_for_turn(self, to < members_.size() ? static_cast<uint16_t>(to) : kNobody);
     return is_there ? 0 : static_cast<int64_t>(Error::no_process);
   }
 
-  /// Waits until it is the turn of `self`, giving it away first if it is.
+  /// Waits until it is the turn of `self`, giving its own away first if it has one.
   static void wait_for_turn(uint16_t self, uint16_t to = kNobody) {
-    const Machine::Irq irq = Machine::mask();
     Member& me = members_[self];
-    me.waits = true;
-    if (turn_ == self || turn_ == kNobody) {
-      give_turn(to);
-    } else {
-      publish();
-    }
-    // It waits for as long as it has had the same to run, also where it had the turn meanwhile.
-    if (const uint64_t head = head_of(me); head != me.waits_for) {
-      me.waits_for = head;
-      me.waits_until = S::now() + milliseconds(kLongestWaitMs);
+    sweep();
+    {
+      const Guard guard(lock_);
+      give_up(me);
+      me.waits = true;
+      // Whether it has something to run itself a common pool does not tell. Perhaps.
+      me.perhaps = me.is_merged && to != kNobody ? sched::shared::precedence(0, next_moment()) : 0;
+      // It waits for as long as it has had the same to run, also where it had a turn meanwhile.
+      if (const uint64_t reason = reason_of(me); reason != me.waits_for) {
+        me.waits_for = reason;
+        me.waits_until = S::now() + milliseconds(kLongestWaitMs);
+      }
+      hand_out(to);
     }
     bool was_taken = false;
-    while (turn_ != self && !S::current().kill_requested()) {
-      const uint64_t turns = turns_;
+    for (uint64_t turns; has_to_wait(me, turns);) {
       const Instant until = S::now() + milliseconds(kPatienceMs);
-      Machine::unmask(irq);
       S::park_until(until);
-      Machine::mask();
+      const Guard guard(lock_);
       const Instant now = S::now();
-      was_taken = turn_ != self && head_of(me) != 0 &&
+      was_taken = !me.has_turn && reason_of(me) != 0 &&
                   ((turns == turns_ && now >= until) || now >= me.waits_until);
-      if (was_taken) give_turn(self);
+      if (was_taken) take_turn(self);
     }
+    const Guard guard(lock_);
     me.waits = false;
     me.reason = 0;
+    me.board->hart.store(S::here().number, std::memory_order_relaxed);
     publish();
     // Who has taken it runs something before it looks at the others.
     if (was_taken) me.board->first.store(0, std::memory_order_relaxed);
-    Machine::unmask(irq);
   }
 
   /// From a process of space `self`: the kernel's task that answers gets it.
   static int64_t ask(uint16_t self, uint64_t handle, uint64_t number) {
     if (self == 0) return static_cast<int64_t>(Error::bad_value);
-    const Machine::Irq irq = Machine::mask();
+    const Guard guard(lock_);
     Member& me = members_[self];
     const uint32_t on_their_way =
         me.board->woken.load(std::memory_order_relaxed) - me.taken->load(std::memory_order_relaxed);
@@ -153,40 +162,44 @@ class SharedSpaces {
       questions_[asked_++ % questions_.size()] = {self, me.life, Handle(handle), number};
       wake(sched::shared::kKernelSpace, answerer_);
     }
-    Machine::unmask(irq);
     return has_room ? 0 : static_cast<int64_t>(Error::no_room);
   }
 
   /// The task of space 0 that is woken for each question.
-  static void set_answerer(Handle answerer) { answerer_ = answerer; }
+  static void set_answerer(Handle answerer) {
+    const Guard guard(lock_);
+    answerer_ = answerer;
+  }
 
   /// The next question; false: there is none.
   static bool next_question(Question& question) {
-    const Machine::Irq irq = Machine::mask();
+    const Guard guard(lock_);
     const bool any = answered_ != asked_;
     if (any) question = questions_[answered_++ % questions_.size()];
-    Machine::unmask(irq);
     return any;
   }
 
   /// What was asked has been done: whoever has asked goes on.
   static void answer(const Question& question) {
-    const Machine::Irq irq = Machine::mask();
+    const Guard guard(lock_);
     Member& member = members_[question.space];
     // It may have ended, and its number may be another's.
-    if (member.life == question.life) {
-      --member.open_questions;
-      wake(question.space, question.handle);
-    }
-    Machine::unmask(irq);
+    if (member.life != question.life) return;
+    --member.open_questions;
+    wake(question.space, question.handle);
   }
 
  private:
+  using Guard = sched::SpinGuard<S>;
+
   static constexpr uint16_t kNobody = UINT16_MAX;
-  // As long as nobody yields for this long, who waits does not wait for the turn any more.
+  // As long as nobody yields for this long, who waits does not wait for a turn any more.
   static constexpr uint64_t kPatienceMs = 2 * kUsualSliceMs;
   // And as long as this at most while it has something to run.
   static constexpr uint64_t kLongestWaitMs = 50;
+
+  // As many places of a common pool are looked at in a step, masked.
+  static constexpr uint32_t kSweep = 16;
 
   // As many may a space have asked at a time.
   static constexpr uint32_t kQuestions = 4;
@@ -197,16 +210,30 @@ class SharedSpaces {
     const std::atomic<uint64_t>* head = nullptr;  // written by others
     const std::atomic<uint32_t>* taken = nullptr;
     Board* board = nullptr;
-    bool waits = false;
+    bool has_turn = false;
+    bool waits = false;  // until it goes on, which is after it has been given a turn
     bool is_merged = false;
+    uint64_t turn = 0;       // the number of the turn that it has
     uint64_t reason = 0;     // to run, that its partition does not tell
-    uint64_t waits_for = 0;  // the head that it waits with
+    uint64_t perhaps = 0;    // the same, for which it can wait
+    uint64_t waits_for = 0;  // the reason that it waits with
     Instant waits_until{};   // when that has been for too long
     uint32_t open_questions = 0;
   };
 
+  static uint16_t take_number() {
+    const Guard guard(lock_);
+    for (uint16_t number = 1; number < members_.size(); ++number) {
+      // Not while there are tasks of whoever had it.
+      if (members_[number].task != nullptr || (unswept_ >> number & 1) != 0) continue;
+      members_[number].task = &S::current();
+      return number;
+    }
+    return kNobody;
+  }
+
   static void enter(uint16_t number, const SharedMapping& mapping) {
-    const Machine::Irq irq = Machine::mask();
+    const Guard guard(lock_);
     Board& board = *mapping.board;
     board.self = number;
     if (sharing_ == Sharing::merged) copy_wakes(*load_shared_image()->board, board);
@@ -218,7 +245,21 @@ class SharedSpaces {
                         .is_merged = sharing_ == Sharing::merged};
     // What it will have to run nobody knows yet.
     members_[number].reason = sched::shared::precedence(UINT8_MAX, next_moment());
-    Machine::unmask(irq);
+  }
+
+  /// Ends the tasks of spaces that have ended themselves, in a pool that others have, too. Where
+  /// somebody is in the pool now it goes on when somebody comes to wait.
+  static void sweep() {
+    for (bool goes_on = true; goes_on;) {
+      const Guard guard(lock_);
+      if (unswept_ == 0) return;
+      const auto space = static_cast<uint16_t>(std::countr_zero(unswept_));
+      goes_on = kernel_client().sweep(space, swept_, kSweep) != sched::shared::Result::busy;
+      if (!goes_on || (swept_ += kSweep) < kSharedCapacity) continue;
+      swept_ = 0;
+      unswept_ &= unswept_ - 1;
+      let_all_look();
+    }
   }
 
   /// Spaces with one partition see the same wakes: one that joins, those of the kernel's board.
@@ -231,7 +272,7 @@ class SharedSpaces {
     to.woken = from.woken.load(std::memory_order_relaxed);
   }
 
-  // ---- Masked
+  // ---- Locked
 
   static uint64_t next_moment() { return clock_ += sched::shared::kStampsAMoment; }
 
@@ -251,40 +292,99 @@ class SharedSpaces {
     return head;
   }
 
-  /// The turn goes to `to`, if it waits, or else to whom of those that wait comes first; to nobody
-  /// if none has anything to do.
-  static void give_turn(uint16_t to) {
-    ++turns_;
-    if (to >= members_.size() || !members_[to].waits) {
-      uint64_t best = 0;
-      to = kNobody;
-      for (uint16_t number = 0; number < members_.size(); ++number) {
-        const Member& member = members_[number];
-        if (!member.waits) continue;
-        const uint64_t head = head_of(member);
-        if (head <= best) continue;
-        best = head;
-        to = number;
-      }
-    }
-    turn_ = to;
-    next_moment();
-    if (to != kNobody) S::wake(*members_[to].task);
+  /// The same, where it has not said so.
+  static uint64_t reason_of(const Member& member) {
+    return std::max(head_of(member), member.perhaps);
   }
 
-  /// Tells who has the turn what the others have to run.
+  static bool is_waiting(const Member& member) { return member.waits && !member.has_turn; }
+
+  /// Whether it has no turn yet. `turns`: how many there have been.
+  static bool has_to_wait(const Member& member, uint64_t& turns) {
+    const Guard guard(lock_);
+    turns = turns_;
+    return !member.has_turn && !S::current().kill_requested();
+  }
+
+  static void give_up(Member& member) {
+    if (std::exchange(member.has_turn, false)) --given_;
+  }
+
+  /// Turns that nobody has go to `to`, if it waits, and to those who wait that come first, as long
+  /// as they have something to do.
+  static void hand_out(uint16_t to) {
+    bool given = false;
+    for (; given_ < Kernel::cpus().size(); to = kNobody, given = true) {
+      if (to == kNobody || !is_waiting(members_[to])) to = first_waiting();
+      if (to == kNobody) break;
+      Member& member = members_[to];
+      member.has_turn = true;
+      member.turn = ++turns_;
+      ++given_;
+      next_moment();
+      S::wake(*member.task);
+    }
+    // Who has been given one publishes as it goes on.
+    if (!given) publish();
+  }
+
+  static uint16_t first_waiting() {
+    uint64_t best = 0;
+    uint16_t first = kNobody;
+    for (uint16_t number = 0; number < members_.size(); ++number) {
+      if (!is_waiting(members_[number])) continue;
+      const uint64_t reason = reason_of(members_[number]);
+      if (reason <= best) continue;
+      best = reason;
+      first = number;
+    }
+    return first;
+  }
+
+  /// From whoever has had one for longest, unless there is one that nobody has.
+  static void take_turn(uint16_t to) {
+    if (given_ >= Kernel::cpus().size()) {
+      Member* longest = nullptr;
+      for (Member& member : members_) {
+        if (member.has_turn && (longest == nullptr || member.turn < longest->turn)) {
+          longest = &member;
+        }
+      }
+      give_up(*longest);
+    }
+    hand_out(to);
+  }
+
+  /// What those who wait have waited for may have been a space's that is no more.
+  static void let_all_look() {
+    const uint64_t least = sched::shared::precedence(0, next_moment());
+    for (Member& member : members_) {
+      if (member.waits) member.reason = std::max(member.reason, least);
+    }
+    hand_out(kNobody);
+  }
+
+  /// Tells those who have a turn what the others have to run.
   static void publish() {
-    if (turn_ == kNobody) return;
-    Board& board = *members_[turn_].board;
+    std::array<uint64_t, sched::shared::kSpaces> heads{};
+    uint16_t waiting = 0;
     uint64_t first = 0;
     for (uint16_t number = 0; number < members_.size(); ++number) {
-      const Member& member = members_[number];
-      const uint64_t head = member.waits && number != turn_ ? head_of(member) : 0;
-      board.heads[number].store(head, std::memory_order_relaxed);
-      first = std::max(first, head);
+      if (!is_waiting(members_[number])) continue;
+      waiting = static_cast<uint16_t>(waiting | 1u << number);
+      heads[number] = head_of(members_[number]);
+      first = std::max(first, heads[number]);
     }
-    board.first.store(first, std::memory_order_relaxed);
-    board.clock.store(clock_, std::memory_order_relaxed);
+    for (const Member& member : members_) {
+      if (!member.has_turn) continue;
+      Board& board = *member.board;
+      for (size_t i = 0; i < heads.size(); ++i) {
+        board.heads[i].store(heads[i], std::memory_order_relaxed);
+      }
+      board.first.store(first, std::memory_order_relaxed);
+      board.waiting.store(waiting, std::memory_order_relaxed);
+      board.clock.store(clock_, std::memory_order_relaxed);
+    }
   }
 
   static void wake(uint16_t number, Handle handle) {
@@ -306,21 +406,20 @@ class SharedSpaces {
       Board& kernels = *load_shared_image()->board;
       tell(kernels);
       for (const Member& member : members_) {
-        if (member.task != nullptr && member.board != &kernels) tell(*member.board);
+        if (member.board != nullptr && member.board != &kernels) tell(*member.board);
       }
       woken.reason = std::max(woken.reason, sched::shared::precedence(handle.priority(), stamp));
     }
-    if (turn_ == kNobody) {
-      give_turn(kNobody);
-    } else {
-      publish();
-    }
+    hand_out(kNobody);
   }
 
+  static inline constinit sched::SpinLock<S> lock_;
   static inline constinit std::array<Member, sched::shared::kSpaces> members_{};
   static inline constinit Sharing sharing_ = Sharing::apart;
-  static inline constinit uint16_t turn_ = kNobody;
-  static inline constinit uint64_t turns_ = 0;  // how often the turn has been given
+  static inline constinit size_t given_ = 0;      // turns that somebody has
+  static inline constinit uint64_t turns_ = 0;    // how often turns have been given
+  static inline constinit uint32_t unswept_ = 0;  // a bit for each space whose tasks are left
+  static inline constinit uint32_t swept_ = 0;    // places, for the first of them
   static inline constinit uint64_t clock_ = 0;
   static inline constinit uint64_t lives_ = 0;
   static inline constinit Handle answerer_{};

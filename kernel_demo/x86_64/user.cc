@@ -97,6 +97,7 @@ std::byte* page_of(uint64_t leaf) { return reinterpret_cast<std::byte*>(leaf & k
 uint64_t branch(const kit::Table& table) { return kit::machine::branch(table) | kUser; }
 
 // The processor sees to it.
-void publish_text(std::span<std::byte>) {}
+void write_text(std::span<std::byte>) {}
+void publish_text() {}
 
 }  // namespace demo::user_machine

@@ -43,6 +43,14 @@ class Ring {
     return static_cast<Entity&>(*front_);
   }
 
+  /// The one behind `entity`, which is in a ring: itself if it is alone; null if the two do not
+  /// agree about it.
+  static Entity* next(const Entity& entity) {
+    const Link& link = entity;
+    Link& next = *link.next;
+    return next.prev == &link ? &static_cast<Entity&>(next) : nullptr;
+  }
+
   /// Whether the front has the ring to itself. The ring must not be empty.
   bool front_is_alone() const { return front_->prev == front_; }
 
@@ -166,24 +174,6 @@ class Ring {
       third.prev = &first;
     }
     front_ = &second;
-    return Links::intact;
-  }
-
-  /// Takes the front out and adds `entity`, which is in no ring, behind all others: it takes the
-  /// front's place, and the next one becomes the front. The ring must not be empty.
-  Links exchange_front(Entity& entity) {
-    Link& link = entity;
-    Link& first = *front_;
-    Link& next = *first.next;
-    Link& last = *first.prev;
-    if (next.prev != &first || last.next != &first) [[unlikely]]
-      return Links::corrupt;
-    link.next = &next == &first ? &link : &next;
-    link.prev = &next == &first ? &link : &last;
-    next.prev = &link;
-    last.next = &link;
-    first.next = nullptr;  // last, for it may be all of these
-    front_ = link.next;
     return Links::intact;
   }
 

@@ -1,5 +1,5 @@
 /* The image of the shared scheduler, as kernel and programs see it: C, so that whatever language
- * can call C can call it. Version 1; client.h has the same in C++. docs/shared_scheduler.md
+ * can call C can call it. Version 2; client.h has the same in C++. docs/shared_scheduler.md
  *
  * In memory, at any multiple of `BATON_SHARED_ALIGNMENT`, in this order: read-only part, which
  * begins with the header; text; data, which is the partition of the space; and one page that the
@@ -7,9 +7,10 @@
  * header's.
  *
  * Whoever has the image mapped may call, masked and in an interrupt too: no function waits. Each
- * takes a constant number of steps and answers one of the three results; what is no handle, or not
- * one any more, is refused. `hart` is written down and not looked at. `should_switch` is called
- * with the partition locked, and must not call an entry: the answer would be busy.
+ * takes a constant number of steps, those that look for a task as many as the pool has places, and
+ * answers one of the three results; what is no handle, or not one any more, is refused. `hart` is
+ * written down and not looked at. `should_switch` is called with the partition locked, and must not
+ * call an entry: the answer would be busy.
  */
 #ifndef BATON_SCHED_SHARED_ABI_H_
 #define BATON_SCHED_SHARED_ABI_H_
@@ -21,7 +22,7 @@ extern "C" {
 #endif
 
 #define BATON_SHARED_MAGIC UINT64_C(0x314853204e4f5442) /* "BTON SH1" */
-#define BATON_SHARED_VERSION UINT32_C(1)
+#define BATON_SHARED_VERSION UINT32_C(2)
 #define BATON_SHARED_ALIGNMENT UINT32_C(0x4000)
 #define BATON_SHARED_BOARD_SIZE UINT32_C(0x1000)
 
@@ -66,6 +67,12 @@ typedef int32_t (*baton_shared_next_task_t)(uint16_t hart, uint64_t previous, ui
 typedef int32_t (*baton_shared_claim_task_t)(uint16_t hart, uint64_t handle);
 typedef int32_t (*baton_shared_delete_task_t)(uint64_t handle);
 typedef int32_t (*baton_shared_set_task_state_t)(uint64_t handle, uint32_t state);
+/* The same of a task of the caller's space by what `add_task` was given: by its representation.
+ * Where several have the same one, of one of them. Not O(1). */
+typedef int32_t (*baton_shared_delete_task_by_t)(uint64_t task);
+typedef int32_t (*baton_shared_set_task_state_by_t)(uint64_t task, uint32_t state);
+/* For a kernel: what spaces that have ended have left in a pool that is others', too. */
+typedef int32_t (*baton_shared_sweep_t)(uint16_t space, uint32_t begin, uint32_t count);
 
 /* The image begins with this. Sizes are whole pages; entries are offsets from the header. */
 typedef struct {
@@ -81,6 +88,9 @@ typedef struct {
   uint32_t claim_task;
   uint32_t delete_task;
   uint32_t set_task_state;
+  uint32_t delete_task_by;
+  uint32_t set_task_state_by;
+  uint32_t sweep;
 } baton_shared_header;
 
 #ifdef __cplusplus

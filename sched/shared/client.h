@@ -45,8 +45,9 @@ std::expected<Layout, const char*> read_image(std::span<const std::byte> file) {
       rodata + text != file.size()) {
     return std::unexpected("has parts that are not its file");
   }
-  for (const uint32_t entry : {header.add_task, header.peek_task, header.next_task,
-                               header.claim_task, header.delete_task, header.set_task_state}) {
+  for (const uint32_t entry :
+       {header.add_task, header.peek_task, header.next_task, header.claim_task, header.delete_task,
+        header.set_task_state, header.delete_task_by, header.set_task_state_by, header.sweep}) {
     if (entry < rodata || entry >= rodata + text) {
       return std::unexpected("has an entry that is not in its text");
     }
@@ -98,6 +99,23 @@ class Client {
   Result wake(Handle handle) const { return set_state(handle, BATON_SHARED_READY); }
   Result sleep(Handle handle) const { return set_state(handle, BATON_SHARED_SLEEPING); }
 
+  Result remove_by(uint64_t task) const {
+    return static_cast<Result>(entry<baton_shared_delete_task_by_t>(header().delete_task_by)(task));
+  }
+  Result wake_by(uint64_t task) const { return set_state_by(task, BATON_SHARED_READY); }
+  Result sleep_by(uint64_t task) const { return set_state_by(task, BATON_SHARED_SLEEPING); }
+  Result sweep(uint16_t space, uint32_t begin, uint32_t count) const {
+    return static_cast<Result>(entry<baton_shared_sweep_t>(header().sweep)(space, begin, count));
+  }
+
+  /// What the kernel tells the space.
+  const Board& board() const {
+    const uintptr_t text_end =
+        reinterpret_cast<uintptr_t>(base_) + header().rodata_size + header().text_size;
+    constexpr uintptr_t kMask = BATON_SHARED_ALIGNMENT - 1;
+    return *reinterpret_cast<const Board*>(((text_end + kMask) & ~kMask) + header().data_size);
+  }
+
   const baton_shared_header& header() const {
     return *reinterpret_cast<const baton_shared_header*>(base_);
   }
@@ -118,7 +136,43 @@ class Client {
         entry<baton_shared_set_task_state_t>(header().set_task_state)(handle.word(), state));
   }
 
+  Result set_state_by(uint64_t task, uint32_t state) const {
+    return static_cast<Result>(
+        entry<baton_shared_set_task_state_by_t>(header().set_task_state_by)(task, state));
+  }
+
   const std::byte* base_ = nullptr;
+};
+
+/// The same for a program that has been built for partitions of `kCapacity`: if the image has such
+/// ones, what ends most turns is a part of the program: the same code on the same memory.
+template <size_t kCapacity>
+class InlineClient : public Client {
+ public:
+  using Turn = typename Scheduler<kCapacity>::Turn;
+
+  constexpr InlineClient() = default;
+  explicit InlineClient(const void* base) : Client(base) {
+    const baton_shared_header& header = this->header();
+    if (header.magic != BATON_SHARED_MAGIC || header.version != BATON_SHARED_VERSION ||
+        header.capacity != kCapacity || header.data_size != sizeof(Partition<kCapacity>)) {
+      return;
+    }
+    board_ = &board();
+    // It lies before the board.
+    partition_ = reinterpret_cast<Partition<kCapacity>*>(reinterpret_cast<uintptr_t>(board_) -
+                                                         header.data_size);
+  }
+
+  /// `Scheduler`'s. No turn: nor is there one where the image is another one.
+  [[gnu::always_inline]] Turn exchange(Handle previous) const {
+    if (partition_ == nullptr) return {};
+    return Scheduler<kCapacity>(*partition_, *board_).exchange(previous);
+  }
+
+ private:
+  Partition<kCapacity>* partition_ = nullptr;
+  const Board* board_ = nullptr;
 };
 
 }  // namespace sched::shared

@@ -10,7 +10,7 @@
 //     constinit FramePool<8, 512> frames;                // eight coroutines at most, no heap
 //     Executor executor(scheduler, environment);
 //     executor.spawn(blink(frames, executor), 3);
-//     executor.run();                                    // until there is nothing left to run
+//     executor.run();                                    // until all have ended
 //
 // A coroutine that is polled runs until it awaits: `pending()` puts it to sleep until somebody
 // wakes its handle, `yield()` behind all others of its priority. What the pool says of a task it
@@ -164,7 +164,7 @@ class Executor {
     patiently([&] { return scheduler_.wake(handle); });
   }
 
-  /// The task that is polled.
+  /// The task that is polled. From its coroutine.
   Handle current() const { return current_; }
 
   /// For a coroutine, to await: sleeps until it is woken. What has woken it since it was last
@@ -177,11 +177,21 @@ class Executor {
   }
 
   /// Runs this executor's tasks, and lets other spaces run whose tasks come first, until all of its
-  /// own have ended, or the pool says that it has none.
-  void run() {
+  /// own have ended; then true. False: the pool says that it has no task at all, though coroutines
+  /// of this executor are left, as only somebody who has written to its memory can bring about.
+  /// They stay as they are, and keep their frames, until `abandon`; `run` may be called again.
+  bool run() {
     Handle previous;
     uint16_t gone = kNobody;  // a space that there was not, for the next look
     while (live_ != 0) {
+      if constexpr (requires { scheduler_.exchange(previous); }) {
+        if (previous && again_) {
+          if (const auto turn = scheduler_.exchange(previous); turn.handle) {
+            previous = poll(turn.task, turn.handle);
+            continue;
+          }
+        }
+      }
       Answer answer;
       const Result result = patiently([&] {
         return scheduler_.next(
@@ -199,10 +209,25 @@ class Executor {
           }
           break;
         case Answer::Kind::no_wake_task: environment_.yield_to(kNobody); break;
-        case Answer::Kind::finished: return;
+        case Answer::Kind::finished: return false;
       }
     }
+    return true;
   }
+
+  /// Destroys the coroutines that are left, and gives their frames back. Not from one of them. The
+  /// pool is told; whatever it says, no handle of theirs means anything to this executor any more.
+  void abandon() {
+    for (Task& task : tasks_) {
+      if (!task.frame) continue;
+      patiently([&] { return scheduler_.remove(task.handle); });
+      std::exchange(task, {}).frame.destroy();
+      --live_;
+    }
+  }
+
+  /// How many coroutines are left.
+  size_t live() const { return live_; }
 
  private:
   struct Task {
@@ -220,23 +245,28 @@ class Executor {
   }
 
   /// Runs a task that has been claimed; whose turn is over then: nobody's if it has ended.
-  Handle poll(uint64_t place, Handle handle) {
-    if (place >= kTasks || tasks_[place].handle != handle || !tasks_[place].frame) {
-      // Not what this executor has ever put there.
-      patiently([&] { return scheduler_.remove(handle); });
-      return {};
+  [[gnu::always_inline]] Handle poll(uint64_t place, Handle handle) {
+    // Whatever else there is this executor has never put there.
+    const bool is_ours = handle && place < kTasks && tasks_[place].handle == handle;
+    if (is_ours) [[likely]] {
+      current_ = handle;
+      again_ = false;
+      const Coroutine::Handle frame = tasks_[place].frame;
+      frame.resume();
+      if (!frame.done()) [[likely]]
+        return handle;
     }
-    current_ = handle;
-    again_ = false;
-    const Coroutine::Handle frame = tasks_[place].frame;
-    frame.resume();
+    end(place, handle, is_ours);
+    return {};
+  }
+
+  [[gnu::noinline]] void end(uint64_t place, Handle handle, bool is_ours) {
     current_ = {};
-    if (!frame.done()) return handle;
     patiently([&] { return scheduler_.remove(handle); });
-    tasks_[place] = {};
+    if (!is_ours) return;
+    const Coroutine::Handle frame = std::exchange(tasks_[place], {}).frame;
     --live_;
     frame.destroy();
-    return {};
   }
 
   S scheduler_;

@@ -83,4 +83,20 @@ int32_t baton_shared_set_task_state(uint64_t handle, uint32_t state) {
   }
 }
 
+int32_t baton_shared_delete_task_by(uint64_t task) {
+  return static_cast<int32_t>(scheduler().remove_by(task));
+}
+
+int32_t baton_shared_set_task_state_by(uint64_t task, uint32_t state) {
+  switch (state) {
+    case BATON_SHARED_READY: return static_cast<int32_t>(scheduler().wake_by(task));
+    case BATON_SHARED_SLEEPING: return static_cast<int32_t>(scheduler().sleep_by(task));
+    default: return BATON_SHARED_REFUSED;
+  }
+}
+
+int32_t baton_shared_sweep(uint16_t space, uint32_t begin, uint32_t count) {
+  return static_cast<int32_t>(scheduler().sweep(space, begin, count));
+}
+
 }  // extern "C"

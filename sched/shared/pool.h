@@ -1,10 +1,11 @@
 // The tasks of a shared scheduler, without a pointer: memory that several address spaces have at
 // different addresses, and that some of them may scribble over. docs/shared_scheduler.md
 //
-// A slot a task. Those that are ready are in a ring by priority, first in first out; which
-// priorities have somebody is kept in a bitmap: the ring and the `LevelSet` of the policies, with
-// another kind of link (`Index`). Free slots that have been used are in a ring, too. All zeroes is
-// a pool without tasks: fresh memory needs no constructor.
+// A slot a task. Those that are ready are in a ring by priority, first in first out; one that is
+// claimed keeps its place there until its turn is over, so that the end of a turn is, as a rule,
+// the ring's by one. Which priorities have somebody is kept in a bitmap: the ring and the
+// `LevelSet` of the policies, with another kind of link (`Index`). Free slots that have been used
+// are in a ring, too. All zeroes is a pool without tasks: fresh memory needs no constructor.
 //
 // What a link says is looked at once and brought into range before it is followed; a handle is
 // compared with its slot; nothing loops over anything that memory says. So every function ends
@@ -14,6 +15,7 @@
 #ifndef BATON_SCHED_SHARED_POOL_H_
 #define BATON_SCHED_SHARED_POOL_H_
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -95,7 +97,7 @@ enum class State : uint8_t {
   free,      ///< nothing: the slot is nobody's
   ready,     ///< in a ring
   sleeping,  ///< waits for somebody to make it ready
-  claimed,   ///< somebody runs it
+  claimed,   ///< somebody runs it; in a ring
   woken,     ///< the same, and it was made ready meanwhile
 };
 
@@ -147,17 +149,33 @@ class Pool {
   /// Ends a task's life, whatever it is doing. O(1). False: there is no such task.
   bool remove(Handle handle) {
     Slot* const slot = find(handle);
-    if (slot == nullptr || (slot->state == State::ready && !leave(*slot))) return false;
-    slot->state = State::free;
-    --size_;
-    return free_.push_back(*slot) == Links::intact;
+    return slot != nullptr && end(*slot);
   }
 
-  /// `hart` runs the task from here on: it is in no ring any more. O(1). False: it is not ready,
-  /// so somebody else may have it.
+  /// Ends the tasks of `space` among those of `count` slots from number `begin` on. O(count).
+  void sweep(uint16_t space, size_t begin, size_t count) {
+    for (size_t i = begin; i < kCapacity && i - begin < count; ++i) {
+      if (slots_[i].state != State::free && slots_[i].space == space) end(slots_[i]);
+    }
+  }
+
+  /// A task of `space` that it means by `task`: the one in the lowest slot. O(capacity). No handle:
+  /// there is none.
+  Handle find(uint16_t space, uint64_t task) const {
+    const size_t used = std::min<size_t>(fresh(), kCapacity);
+    for (size_t i = 0; i < used; ++i) {
+      const Slot& slot = slots_[i];
+      if (slot.task == task && slot.space == space && slot.state != State::free) {
+        return handle_of(slot);
+      }
+    }
+    return {};
+  }
+
+  /// `hart` runs the task from here on. O(1). False: it is not ready, so somebody else may have it.
   bool claim(uint16_t hart, Handle handle) {
     Slot* const slot = find(handle);
-    if (slot == nullptr || slot->state != State::ready || !leave(*slot)) return false;
+    if (slot == nullptr || slot->state != State::ready) return false;
     slot->state = State::claimed;
     slot->hart = hart;
     return true;
@@ -178,40 +196,46 @@ class Pool {
   bool sleep(Handle handle, uint64_t stamp) {
     Slot* const slot = find(handle);
     if (slot == nullptr) return false;
-    if (slot->state == State::woken) return make_ready(*slot, slot->priority, stamp);
-    if (slot->state == State::ready && !leave(*slot)) return false;
+    const State before = slot->state;
+    if (before == State::sleeping) return true;
+    if (!leave(*slot)) return false;
+    if (before == State::woken) return make_ready(*slot, slot->priority, stamp);
     slot->state = State::sleeping;
     return true;
   }
 
-  /// What is often to be done in one: `previous`, which runs, is ready again, and `hart` has
-  /// claimed the first of its priority in its stead. O(1). Null, and nothing has been done: that is
-  /// not the first that `wanted` allows, or none is ready.
+  /// What is often to be done in one: `previous`, which runs, is ready again, and the next one of
+  /// its priority runs in its stead, on the same hart. O(1). Null, and nothing has been done: that
+  /// is not the first that `wanted` allows.
   template <typename Wanted>
-  const Slot* exchange(uint16_t hart, Handle previous, uint64_t stamp, Wanted wanted) {
+  [[gnu::always_inline]] const Slot* exchange(Handle previous, uint64_t stamp, Wanted wanted) {
     Slot* const from = find(previous);
     if (from == nullptr || (from->state != State::claimed && from->state != State::woken)) {
       return nullptr;
     }
     const uint8_t level = from->priority;
     Queue& queue = levels_[level];
-    if (level != top_ || queue.empty()) return nullptr;
-    Slot& to = queue.front();
-    if (to.state != State::ready || !wanted(to)) return nullptr;
-    if (queue.exchange_front(*from) == Links::corrupt) return nullptr;
+    if (level != top_ || &queue.front() != from) return nullptr;
+    Slot* const to = queue.next(*from);
+    if (to == nullptr || to->state != State::ready || !wanted(*to)) return nullptr;
+    queue.start_at(*to);
     from->state = State::ready;
     from->stamp = stamp;
-    to.state = State::claimed;
-    to.hart = hart;
-    return &to;
+    to->state = State::claimed;
+    to->hart = from->hart;
+    return to;
   }
 
-  /// The first that is ready, of the first 16 in order, for which `wanted` holds; null: none.
+  /// The first that is ready for which `wanted` holds; null: none. O(n), for n that are before it.
   template <typename Wanted>
-  const Slot* first(Wanted wanted) const {
+  const Slot* first(Wanted of_those_ready) const {
+    const auto wanted = [&](const Slot& slot) {
+      return slot.state == State::ready && of_those_ready(slot);
+    };
     if (levels_[top_].empty()) return nullptr;
     if (const Slot& front = levels_[top_].front(); wanted(front)) return &front;
-    int looks = 16;
+    // Each task once, and each level, however they are linked.
+    int looks = kCapacity + kLevels;
     for (LevelSet rest = ready_; looks > 0;) {
       const int level = rest.highest();
       if (level < 0) return nullptr;
@@ -245,8 +269,18 @@ class Pool {
     return &slot;
   }
 
+  // Once: it may be another one at the next look.
+  uint16_t fresh() const { return *const_cast<const volatile uint16_t*>(&fresh_); }
+
+  bool end(Slot& slot) {
+    if (slot.state != State::sleeping && !leave(slot)) return false;
+    slot.state = State::free;
+    --size_;
+    return free_.push_back(slot) == Links::intact;
+  }
+
   Slot* take_slot() {
-    const uint16_t fresh = *const_cast<const volatile uint16_t*>(&fresh_);  // once
+    const uint16_t fresh = this->fresh();
     if (fresh < kCapacity) {
       fresh_ = static_cast<uint16_t>(fresh + 1);
       return &slots_[fresh];

@@ -50,6 +50,8 @@ struct alignas(4096) Board {
   };
 
   std::atomic<uint16_t> self = kKernelSpace;  ///< which space this is
+  std::atomic<uint16_t> hart = 0;             ///< on which it was when it last got the turn
+  std::atomic<uint16_t> waiting = 0;          ///< a bit for each space that waits for a turn
   std::atomic<uint32_t> woken = 0;  ///< how many wakes there have been; the last in `wakes`
   std::atomic<uint64_t> clock = 0;  ///< the least stamp for what becomes ready now
   std::atomic<uint64_t> first = 0;  ///< the largest of `heads`
@@ -63,7 +65,7 @@ template <size_t kCapacity>
 struct alignas(Pool<kCapacity>::kArena) Partition {
   Pool<kCapacity> pool;
   uint64_t last_stamp = 0;
-  std::atomic<uint32_t> lock = 0;
+  std::atomic<uint32_t> lock = 0;   ///< whose: a space's number and one; 0: nobody's
   std::atomic<uint32_t> taken = 0;  ///< how many of the board's wakes have been seen
   std::atomic<uint64_t> head = 0;   ///< what it had to run at the last `peek` or `next`
 };
@@ -89,7 +91,9 @@ struct Answer {
   uint64_t handle = 0;  ///< its handle
 };
 
-/// See the head of this file. A view: it has no state of its own. Every function is O(1).
+/// See the head of this file. A view: it has no state of its own. Every function is O(1), if
+/// nothing else is said: where several spaces have a partition, and some of them run, `peek` and
+/// `next` also go past their tasks.
 template <size_t kCapacity>
 class Scheduler {
  public:
@@ -120,22 +124,40 @@ class Scheduler {
   template <typename ShouldSwitch>
   Result next(uint16_t hart, Handle previous, bool again, ShouldSwitch should_switch,
               Answer& answer) {
-    return with_lock([&](auto& pool) {
-      if (previous && again) {
-        const uint16_t self = board_.self.load(std::memory_order_relaxed);
-        const uint64_t others = board_.first.load(std::memory_order_relaxed);
-        const uint64_t now = stamp();
-        const auto* const slot = pool.exchange(hart, previous, now, [&](const auto& s) {
-          return s.space == self && precedence(s.priority, s.stamp) >= others;
-        });
-        if (slot != nullptr) [[likely]] {
-          answer = answer_of(pool, *slot, Answer::Kind::task);
-          return true;
-        }
-        pool.wake(previous, now);
+    if (previous && again) {
+      const Turn turn = exchange(previous);
+      if (turn.handle) [[likely]] {
+        answer = {.kind = Answer::Kind::task,
+                  .space = self(),
+                  .task = turn.task,
+                  .handle = turn.handle.word()};
+        return Result::done;
       }
-      return begin_next(hart, previous, should_switch, answer);
+    }
+    return begin_next(hart, previous, again, should_switch, answer);
+  }
+
+  /// A task that begins its turn.
+  struct Turn {
+    uint64_t task = 0;
+    Handle handle;  ///< none: there is no turn
+  };
+
+  /// What is most often to be done in one: `previous`, which is claimed, is ready again, and the
+  /// task that is to run is claimed by the same hart. No turn, and nothing has been done: it is not
+  /// that simple, or somebody else is in the partition; that is `next`'s.
+  [[gnu::always_inline]] Turn exchange(Handle previous) {
+    Turn turn;
+    const uint16_t self = this->self();
+    with_lock([&](auto& pool) {
+      const uint64_t others = board_.first.load(std::memory_order_relaxed);
+      const auto* const slot = pool.exchange(previous, stamp(), [&](const auto& s) {
+        return s.space == self && (others == 0 || precedence(s.priority, s.stamp) >= others);
+      });
+      if (slot != nullptr) turn = {slot->task, pool.handle_of(*slot)};
+      return true;
     });
+    return turn;
   }
 
   /// `hart` runs this task from here on. Refused: it is not ready, somebody else may have it.
@@ -159,10 +181,41 @@ class Scheduler {
     return with_lock([&](auto& pool) { return pool.sleep(handle, stamp()); });
   }
 
+  // The same for a task of this space by what `add` was given for it, and not by its handle; where
+  // several have that in common, one of them. O(capacity), with the partition locked.
+  Result remove_by(uint64_t task) {
+    return with_lock([&](auto& pool) { return pool.remove(pool.find(self(), task)); });
+  }
+  Result wake_by(uint64_t task) {
+    return with_lock([&](auto& pool) { return pool.wake(pool.find(self(), task), stamp()); });
+  }
+  Result sleep_by(uint64_t task) {
+    return with_lock([&](auto& pool) { return pool.sleep(pool.find(self(), task), stamp()); });
+  }
+
+  /// For a kernel, of spaces that have one partition: `space` is no more, and so are its tasks
+  /// among those of `count` slots from `begin` on. If it was in the partition when it ended, it is
+  /// not any more. O(count).
+  Result sweep(uint16_t space, size_t begin, size_t count) {
+    uint32_t its = key_of(space);
+    mine_.lock.compare_exchange_strong(its, 0, std::memory_order_acquire);
+    return with_lock([&](auto& pool) {
+      pool.sweep(space, begin, count);
+      return true;
+    });
+  }
+
  private:
+  static uint32_t key_of(uint16_t space) { return uint32_t{space} + 1; }
+
+  uint16_t self() const { return board_.self.load(std::memory_order_relaxed); }
+
   template <typename Body>
-  Result with_lock(Body body) {
-    if (mine_.lock.exchange(1, std::memory_order_acquire) != 0) return Result::busy;
+  [[gnu::always_inline]] Result with_lock(Body body) {
+    uint32_t nobody = 0;
+    if (!mine_.lock.compare_exchange_strong(nobody, key_of(self()), std::memory_order_acquire)) {
+      return Result::busy;
+    }
     const uint32_t woken = board_.woken.load(std::memory_order_acquire);
     const uint32_t taken = mine_.taken.load(std::memory_order_relaxed);
     if (woken != taken) [[unlikely]]
@@ -182,18 +235,25 @@ class Scheduler {
 
   // Apart, so that what is done often saves no registers for it.
   template <typename ShouldSwitch>
-  [[gnu::noinline]] bool begin_next(uint16_t hart, Handle previous, ShouldSwitch& should_switch,
-                                    Answer& answer) {
-    if (previous) mine_.pool.sleep(previous, stamp());
-    look(mine_.pool, should_switch, answer);
-    return answer.kind != Answer::Kind::task || mine_.pool.claim(hart, Handle(answer.handle));
+  [[gnu::noinline]] Result begin_next(uint16_t hart, Handle previous, bool again,
+                                      ShouldSwitch& should_switch, Answer& answer) {
+    return with_lock([&](auto& pool) {
+      if (previous && again) pool.wake(previous, stamp());
+      if (previous) pool.sleep(previous, stamp());
+      look(pool, should_switch, answer);
+      return answer.kind != Answer::Kind::task || pool.claim(hart, Handle(answer.handle));
+    });
   }
 
   template <typename ShouldSwitch>
   void look(const Pool<kCapacity>& pool, ShouldSwitch& should_switch, Answer& answer) {
-    const uint16_t self = board_.self.load(std::memory_order_relaxed);
-    const auto* const slot =
-        pool.first([&](const auto& s) { return s.space == self || should_switch(s.space); });
+    const uint16_t self = this->self();
+    const uint32_t waiting = board_.waiting.load(std::memory_order_relaxed);
+    // Of others with the same partition those count that wait: who runs sees to its tasks itself.
+    const auto* const slot = pool.first([&](const auto& s) {
+      if (s.space == self) return true;
+      return s.space < kSpaces && (waiting >> s.space & 1) != 0 && should_switch(s.space);
+    });
     uint64_t best = 0;
     if (slot != nullptr) {
       best = precedence(slot->priority, slot->stamp);

@@ -63,6 +63,9 @@ TEST(ArgumentsTest, BoundsAreIncluded) {
   EXPECT_EQ(parse_arguments("tasks=20")->tasks, kMostTasks);
   EXPECT_EQ(parse_arguments("run=smp cpus=8")->cpus, kMostCpus);
   EXPECT_EQ(parse_arguments("cpus=1")->cpus, 1u);
+  for (const char* const run : {"run=shell cpus=4", "run=processes cpus=4", "run=shared cpus=4"}) {
+    EXPECT_EQ(parse_arguments(run)->cpus, 4u) << run;
+  }
   EXPECT_EQ(parse_arguments("seconds=60")->seconds, 60u);
   EXPECT_EQ(parse_arguments("slice=100")->slice, 100u);
   EXPECT_EQ(parse_arguments("slice=1000000")->slice, 1'000'000u);
@@ -95,8 +98,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"tasks=1x", "tasks=1x", "not a number"},
                     Refusal{"cpus=0", "cpus=0", "not a number from 1 to 8"},
                     Refusal{"cpus=9", "cpus=9", "not a number from 1 to 8"},
-                    Refusal{"cpus=2", "cpus=", "is for run=smp and run=shell"},
-                    Refusal{"run=threads cpus=4", "cpus=", "is for run=smp and run=shell"},
+                    Refusal{"cpus=2",
+                            "cpus=", "is for run=smp, run=shell, run=processes and run=shared"},
+                    Refusal{"run=threads cpus=4",
+                            "cpus=", "is for run=smp, run=shell, run=processes and run=shared"},
                     Refusal{"seconds=61", "seconds=61", "not a number from 1 to 60"},
                     Refusal{"seconds=4294967297", "seconds=4294967297", "not a number"},
                     Refusal{"slice=99", "slice=99", "not a number from 100"},

@@ -41,19 +41,21 @@ class Acts {
   struct Way {
     std::string_view name;
     void (*go)();
+    unsigned cpus = 1;
   };
 
   [[noreturn]] static void run(const Way& way) {
     static constinit const Way* chosen = nullptr;
     chosen = &way;
-    Kernel::boot([](void*) {
+    const auto direct = [](void*) {
       Processes::start();
       const size_t before = demo::pages_in_use();
       chosen->go();
       check(demo::pages_in_use() == before, "every page comes back");
       kit::print("all is well\n");
       kit::finish(true);
-    });
+    };
+    Kernel::boot(direct, nullptr, way.cpus);
   }
 
  private:
@@ -86,7 +88,7 @@ class Acts {
     const PatternArgument argument = {
         .first = first, .with_fpu = with_fpu, .quiet = true, .milliseconds = 300};
     demo::Process& process = spawn("pattern", argument.word());
-    return {&process, static_cast<typename Kernel::Task*>(process.task), 0};
+    return {&process, Processes::task_of(process), 0};
   }
 
   static void end_pattern(Pattern& pattern) {
@@ -150,6 +152,44 @@ class Acts {
     check(preempted > 0, "some call is preempted");
   }
 
+  // ---- Several CPUs
+
+  static uint64_t arrivals() {
+    uint64_t sum = 0;
+    for (const auto cpu : Kernel::cpus()) sum += S::usage(Kernel::cpu(cpu)).arrivals;
+    return sum;
+  }
+
+  /// Processes that are sent from CPU to CPU all the while, with what they have in their registers,
+  /// half of them in the FPU's too, in their own spaces. On each CPU they find another one.
+  static void migration() {
+    check(Kernel::cpus().size() == 4, "there are four CPUs");
+    const uint64_t before = arrivals();
+    for (size_t round = 0; round < 2 || arrivals() < before + 100; ++round) {
+      Pattern patterns[6];
+      for (uint16_t i = 0; i < std::size(patterns); ++i) {
+        patterns[i] = spawn_pattern(static_cast<uint16_t>(0x101 * i + 1), i % 2 == 0);
+      }
+      const auto lives = [](const Pattern& pattern) {
+        return Processes::task_of(*pattern.process) != nullptr;
+      };
+      for (size_t step = round; std::ranges::any_of(patterns, lives); ++step) {
+        for (size_t i = 0; i < std::size(patterns); ++i) {
+          typename S::CpuSet cpus;
+          cpus.insert(Kernel::cpus()[(step / (i + 1) + i) % Kernel::cpus().size()]);
+          auto* const task = Processes::task_of(*patterns[i].process);
+          if (task != nullptr) S::set_affinity(*task, cpus);
+        }
+        S::sleep_for(milliseconds(1));
+      }
+      for (Pattern& pattern : patterns) {
+        check(wait(*pattern.process) == 0, "every register is as it was");
+      }
+    }
+    // Each has ended somewhere, and all that they do there they can do.
+    for (const Act act : {Act::calls, Act::family, Act::fresh_fpu}) expect(act, 0);
+  }
+
   // ---- Faults
 
   static void faults() {
@@ -198,13 +238,13 @@ class Acts {
       demo::Process& process = spawn(act);
       S::sleep_for(milliseconds(5));
       check(process.task != nullptr, "it lives");
-      S::kill(*static_cast<typename Kernel::Task*>(process.task));
+      S::kill(*Processes::task_of(process));
       check(wait(process) == user::kKilled, "it was killed");
     }
     // One that has never run.
     const typename S::NoPreempt guard;
     demo::Process& process = spawn(Act::spin);
-    S::kill(*static_cast<typename Kernel::Task*>(process.task));
+    S::kill(*Processes::task_of(process));
   }
 
   /// A process whose parent has ended leaves nothing behind either.
@@ -242,6 +282,7 @@ class Acts {
       {"attributes", [] { expect(Act::attributes, 0); }},
       {"reserve", [] { expect(Act::reserve, 0); }},
       {"panic", panic},
+      {"migration", migration, 4},
   };
 };
 

@@ -2,6 +2,8 @@
 // turns, and what becomes of the kernel and of others when a program writes what it likes. The
 // guest's argument is the name of an act.
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -20,8 +22,11 @@ namespace {
 
 using demo::kKernel;
 using demo::milliseconds;
+using sched::shared::Answer;
 using sched::shared::Coroutine;
 using sched::shared::Frames;
+using sched::shared::Handle;
+using sched::shared::Result;
 using user_test::SharedAct;
 using user_test::SharedArgument;
 
@@ -53,7 +58,7 @@ void expect(SharedArgument argument, int64_t ending) {
 
 void end(demo::Process& process) {
   // One that has written over its own pool may have gone astray.
-  if (process.task != nullptr) S::kill(*static_cast<Kernel::Task*>(process.task));
+  if (Kernel::Task* const task = Processes::task_of(process)) S::kill(*task);
   wait(process);
 }
 
@@ -67,7 +72,8 @@ struct Environment {
 };
 using Executor = sched::shared::Executor<sched::shared::Client, Environment, 4>;
 
-constinit uint64_t kernel_turns = 0;
+constinit std::atomic<uint64_t> kernel_turns = 0;
+constinit std::atomic<bool> kernel_answers = false;
 
 Coroutine count(Frames&, Executor& executor) {
   for (;;) {
@@ -90,6 +96,7 @@ void run_kernels_tasks(void*) {
   static Executor executor(demo::kernel_client(), environment);
   Spaces::set_answerer(executor.spawn(answer(frames, executor), 3));
   check(bool{executor.spawn(count(frames, executor), 0)}, "the kernel's tasks are spawned");
+  kernel_answers = true;
   for (;;) {
     executor.run();
     // Somebody has told it that it has no tasks any more.
@@ -97,7 +104,11 @@ void run_kernels_tasks(void*) {
   }
 }
 
-void start_kernels_tasks() { Kernel::spawn("pool", run_kernels_tasks, nullptr, usual()); }
+/// They answer from here on.
+void start_kernels_tasks() {
+  Kernel::spawn("pool", run_kernels_tasks, nullptr, usual());
+  while (!kernel_answers) S::sleep_for(milliseconds(1));
+}
 
 // ---- Acts
 
@@ -176,7 +187,7 @@ void merged_scribble() {
 /// Whoever has the turn and never gives it away, and whoever is killed with it, keeps nobody.
 void ends() {
   start_kernels_tasks();
-  for (const SharedAct act : {SharedAct::keep_turn, SharedAct::sleep}) {
+  for (const SharedAct act : {SharedAct::keep_turn, SharedAct::keep_tasks, SharedAct::sleep}) {
     demo::Process& other = spawn(act);
     S::sleep_for(milliseconds(5));
     const uint64_t before = kernel_turns;
@@ -185,6 +196,113 @@ void ends() {
     end(other);
     expect({.act = SharedAct::take_turns}, 0);
   }
+}
+
+void merged_ends() {
+  Spaces::set_sharing(demo::Sharing::merged);
+  ends();
+}
+
+/// What a space leaves in a pool that others have, too, goes with it, wherever it was killed.
+void merged_leaves() {
+  Spaces::set_sharing(demo::Sharing::merged);
+  const auto client = demo::kernel_client();
+  const auto ask = [&] {
+    Answer answer;
+    check(client.peek([](uint16_t) { return true; }, answer) == Result::done, "nobody is in it");
+    return answer.kind;
+  };
+  for (const SharedAct act : {SharedAct::keep_tasks, SharedAct::keep_lock}) {
+    demo::Process& space = spawn(act);
+    S::sleep_for(milliseconds(5));
+    if (act == SharedAct::keep_tasks) {
+      check(ask() == Answer::Kind::no_wake_task, "there are tasks, of somebody who runs");
+    }
+    end(space);
+    check(ask() == Answer::Kind::finished, "its tasks have gone with it");
+  }
+  // As many as there is room for in an empty one.
+  expect({.act = SharedAct::calls}, 0);
+}
+
+// ---- On several CPUs
+
+constexpr uint16_t kHarts = 4;
+constexpr uint64_t kTakers = 3;  // tasks that they take: fewer than there are harts
+constinit std::atomic<uint32_t> taken[kHarts]{};
+constinit std::atomic<bool> is_taken[kTakers]{};
+
+/// Takes tasks from the pool until each hart has had enough, by single calls and by `next`.
+void take(void* argument) {
+  const auto hart = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(argument));
+  const auto client = demo::kernel_client();
+  constexpr auto kNever = [](uint16_t) { return false; };
+  const auto patiently = [](auto call) {
+    Result result;
+    while ((result = call()) == Result::busy) S::relax();
+    return result;
+  };
+  Handle mine;
+  for (bool enough = false; !enough;) {
+    Answer answer;
+    Result result;
+    if (taken[hart] % 2 == 0) {
+      if (mine) {
+        patiently([&] { return client.wake(mine); });
+        patiently([&] { return client.sleep(mine); });
+      }
+      result = patiently([&] { return client.peek(kNever, answer); });
+      if (result == Result::done && answer.kind == Answer::Kind::task) {
+        result = patiently([&] { return client.claim(hart, Handle(answer.handle)); });
+      }
+    } else {
+      result = patiently([&] { return client.next(hart, mine, true, kNever, answer); });
+    }
+    mine = {};
+    enough = std::ranges::all_of(taken, [](const auto& count) { return count >= 200; });
+    if (result != Result::done || answer.kind != Answer::Kind::task) continue;
+    mine = Handle(answer.handle);
+    check(!is_taken[answer.task].exchange(true), "two harts never have the same task");
+    for (int i = 0; i < 20; ++i) S::relax();
+    is_taken[answer.task] = false;
+    ++taken[hart];
+  }
+  if (mine) patiently([&] { return client.remove(mine); });
+}
+
+void harts() {
+  const auto cpus = Kernel::cpus();
+  check(cpus.size() == kHarts, "there are four CPUs");
+  Handle handle;
+  for (uint64_t task = 0; task < kTakers; ++task) {
+    check(demo::kernel_client().add(0, 0, task, 5, handle) == Result::done, "a task is added");
+  }
+  const uint64_t before = Kernel::finished();
+  for (const auto cpu : cpus) {
+    Kernel::spawn_on(cpu, "taker", take, reinterpret_cast<void*>(uintptr_t{cpu}), usual());
+  }
+  Kernel::wait_for_finished(before + kHarts);
+}
+
+/// More spaces than CPUs, and the kernel.
+void take_turns_together() {
+  start_kernels_tasks();
+  demo::Process* spaces[6];
+  for (auto& space : spaces) space = &spawn(SharedAct::take_turns);
+  for (const auto* space : spaces) check(wait(*space) == 0, "each has its turns and its answers");
+}
+
+void harts_apart() {
+  demo::Process& hostile = spawn(SharedAct::scribble);
+  take_turns_together();
+  end(hostile);
+}
+
+void harts_merged() {
+  Spaces::set_sharing(demo::Sharing::merged);
+  demo::Process& hog = spawn(SharedAct::keep_tasks);
+  take_turns_together();
+  end(hog);
 }
 
 void no_room() {
@@ -210,6 +328,7 @@ void no_room() {
 constexpr struct {
   std::string_view name;
   void (*go)();
+  unsigned cpus = 1;
 } kActs[] = {
     {"calls", calls},
     {"mappings", [] { expect({.act = SharedAct::mappings}, 0); }},
@@ -219,6 +338,11 @@ constexpr struct {
     {"merged", merged},
     {"merged_scribble", merged_scribble},
     {"ends", ends},
+    {"merged_ends", merged_ends},
+    {"merged_leaves", merged_leaves},
+    {"harts", harts, kHarts},
+    {"harts_apart", harts_apart, kHarts},
+    {"harts_merged", harts_merged, kHarts},
     {"no_room", no_room},
 };
 
@@ -237,7 +361,9 @@ void kernel_main() {
   demo::guard_stacks();
   demo::prepare_diagnosis();
   for (uintptr_t i = 0; i < std::size(kActs); ++i) {
-    if (kActs[i].name == kit::arguments()) Kernel::boot(direct, reinterpret_cast<void*>(i));
+    if (kActs[i].name == kit::arguments()) {
+      Kernel::boot(direct, reinterpret_cast<void*>(i), kActs[i].cpus);
+    }
   }
   kit::panic("there is no such act", nullptr);
 }

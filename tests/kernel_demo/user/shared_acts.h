@@ -14,9 +14,11 @@ enum class SharedAct : uint8_t {
   take_turns,  ///< four tasks of fifty turns, and an answer of the kernel's for each
   no_room,     ///< where there are too few pages
   // Those that do not end.
-  scribble,   ///< random bytes over its partition, and every call with random arguments
-  keep_turn,  ///< joins, and keeps the turn
-  sleep,      ///< joins, and has nothing to do
+  scribble,    ///< random bytes over its partition, and every call with random arguments
+  keep_turn,   ///< joins, and keeps the turn
+  keep_tasks,  ///< the same, with many tasks, ready and asleep
+  keep_lock,   ///< the same, and nobody else gets into its partition
+  sleep,       ///< joins, and has nothing to do
   // Those that end by a fault.
   write_header,
   write_text,

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernel_demo/user/shared.h"
 #include "sched/policy/random.h"
@@ -81,7 +82,17 @@ int64_t calls(const Shared& shared) {
     EXPECT(client.wake(all[123]) == Result::done);
     EXPECT(client.peek(kNever, answer) == Result::done);
     EXPECT(answer.task == 123);
-    for (const Handle handle : all) EXPECT(client.remove(handle) == Result::done);
+    // By what it is to us, too.
+    EXPECT(client.sleep_by(123) == Result::done);
+    EXPECT(client.peek(kNever, answer) == Result::done && answer.kind == Kind::no_wake_task);
+    EXPECT(client.wake_by(399) == Result::done);
+    EXPECT(client.peek(kNever, answer) == Result::done && answer.handle == all[399].word());
+    EXPECT(client.remove_by(399) == Result::done);
+    EXPECT(client.remove_by(399) == Result::refused && client.wake_by(400) == Result::refused);
+    EXPECT(client.remove(all[399]) == Result::refused);
+    for (const Handle handle : std::span(all).first(399)) {
+      EXPECT(client.remove(handle) == Result::done);
+    }
     EXPECT(client.remove(all[0]) == Result::refused);
   }
   return 0;
@@ -102,6 +113,16 @@ int64_t mappings() {
   EXPECT(user::map_shared(kElsewhere) == code(Error::bad_value));
   // Nobody answers, and nobody is there.
   EXPECT(user::ask(1, 1) == code(Error::no_room));
+  return 0;
+}
+
+/// Three of four are ready.
+int64_t add_tasks(const Shared& shared) {
+  for (uint64_t i = 0; i < 100; ++i) {
+    Handle handle;
+    EXPECT(shared.client().add(0, shared.space(), i, 9, handle) == Result::done);
+    if (i % 4 == 0) EXPECT(shared.client().sleep(handle) == Result::done);
+  }
   return 0;
 }
 
@@ -192,6 +213,14 @@ int64_t user_main(uint64_t argument) {
     case SharedAct::calls: return calls(shared);
     case SharedAct::take_turns: return take_turns(shared);
     case SharedAct::scribble: scribble(shared, base); break;
+    case SharedAct::keep_tasks:
+    case SharedAct::keep_lock:
+      EXPECT(add_tasks(shared) == 0);
+      if (wanted.act == SharedAct::keep_lock) {
+        using Partition = sched::shared::Partition<400>;
+        reinterpret_cast<Partition*>(Parts(base).data)->lock = shared.space() + 1u;
+      }
+      [[fallthrough]];
     case SharedAct::keep_turn:
       for (;;) asm volatile("" : : : "memory");
     case SharedAct::sleep:

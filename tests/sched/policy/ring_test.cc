@@ -178,13 +178,9 @@ TEST_F(RingTest, MatchesAListUnderRandomOperations) {
         ASSERT_EQ(ring_.rotate(item(i)), Links::intact);
         model.pop_front();
         model.push_back(i);
-      } else if (const int other = absl::Uniform(gen, 0, kItems);
-                 std::ranges::find(model, other) == model.end()) {
-        ASSERT_EQ(ring_.exchange_front(item(other)), Links::intact);
-        ASSERT_EQ(item(model.front()).next, nullptr);
-        model.pop_front();
-        model.push_back(other);
       } else {
+        const auto next = std::next(found) == model.end() ? model.begin() : std::next(found);
+        ASSERT_EQ(ring_.next(item(i)), &item(*next));
         ASSERT_EQ(ring_.remove(item(i)), Links::intact);
         model.erase(found);
       }
@@ -221,9 +217,11 @@ TEST_F(RingTest, ReportsEachBrokenLinkThatAnOperationFollowsAndChangesNothing) {
       {"rotate",
        [](Items& ring, auto& items) { return ring.rotate(items[0]); },
        {{0, kNext}, {1, kPrev}}},
-      {"exchange_front",
-       [](Items& ring, auto& items) { return ring.exchange_front(items[4]); },
-       {{0, kNext}, {0, kPrev}, {1, kPrev}, {3, kNext}}},
+      {"next",
+       [](Items& ring, auto& items) {
+         return ring.next(items[0]) == nullptr ? Links::corrupt : Links::intact;
+       },
+       {{0, kNext}, {1, kPrev}}},
       {"swap_first_two",
        [](Items& ring, auto&) { return ring.swap_first_two(); },
        {{0, kNext}, {0, kPrev}, {1, kNext}, {1, kPrev}, {2, kPrev}, {3, kNext}}},

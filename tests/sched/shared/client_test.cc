@@ -31,7 +31,10 @@ class ImageTest : public testing::Test {
                .next_task = kPage + 6,
                .claim_task = kPage + 8,
                .delete_task = kPage + 12,
-               .set_task_state = 3 * kPage - 4};
+               .set_task_state = kPage + 16,
+               .delete_task_by = kPage + 20,
+               .set_task_state_by = kPage + 24,
+               .sweep = 3 * kPage - 4};
   }
 
   std::expected<Layout, const char*> read() {
@@ -101,10 +104,11 @@ TEST_F(ImageTest, PartsThatAreNotTheFile) {
 }
 TEST_F(ImageTest, EntriesOutsideOfTheText) {
   const baton_shared_header good = header_;
-  for (const auto entry :
-       {&baton_shared_header::add_task, &baton_shared_header::peek_task,
-        &baton_shared_header::next_task, &baton_shared_header::claim_task,
-        &baton_shared_header::delete_task, &baton_shared_header::set_task_state}) {
+  for (const auto entry : {&baton_shared_header::add_task, &baton_shared_header::peek_task,
+                           &baton_shared_header::next_task, &baton_shared_header::claim_task,
+                           &baton_shared_header::delete_task, &baton_shared_header::set_task_state,
+                           &baton_shared_header::delete_task_by,
+                           &baton_shared_header::set_task_state_by, &baton_shared_header::sweep}) {
     for (const size_t offset : {size_t{0}, kPage - 4, 3 * kPage, size_t{UINT32_MAX}}) {
       header_ = good;
       header_.*entry = static_cast<uint32_t>(offset);

@@ -137,6 +137,58 @@ TEST_F(ExecutorTest, TriesAgainWhileSomebodyElseIsInThePool) {
   EXPECT_EQ(story_, ".a");
 }
 
+// A pool of which somebody has made one without tasks.
+TEST_F(ExecutorTest, SaysThatItsTasksAreLost) {
+  Handle handles[2];
+  for (Handle& handle : handles) {
+    handle = executor_.spawn(sleep_once(frames_, executor_, story_), 0);
+  }
+  environment_.on_yield = [&](uint16_t) {
+    Shared scheduler(partition_, board_);
+    for (const Handle handle : handles) scheduler.remove(handle);
+    return true;
+  };
+  EXPECT_FALSE(executor_.run());
+  EXPECT_EQ(executor_.live(), 2u);
+  EXPECT_FALSE(executor_.run()) << "it stays so";
+  executor_.abandon();
+  EXPECT_EQ(executor_.live(), 0u);
+  EXPECT_TRUE(executor_.run()) << "there is nothing left to run";
+  // All frames have come back.
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(executor_.spawn(count(frames_, executor_, story_, 'a', 1), 0));
+  }
+  EXPECT_TRUE(executor_.run());
+  EXPECT_EQ(story_, "((aaaa");
+}
+
+/// A scheduler that says of a place without a task that it is to run, by no handle at all.
+struct Liar {
+  template <typename ShouldSwitch>
+  Result next(uint16_t, Handle, bool, ShouldSwitch, Answer& answer) {
+    answer = {.kind = ++*calls < 3 ? Answer::Kind::task : Answer::Kind::finished, .task = 1};
+    return Result::done;
+  }
+  Result add(uint16_t, uint16_t, uint64_t, uint8_t, Handle& handle) {
+    handle = Handle(1, 0, 0);
+    return Result::done;
+  }
+  Result wake(Handle) { return Result::refused; }
+  Result remove(Handle) { return Result::refused; }
+
+  int* calls;
+};
+
+TEST_F(ExecutorTest, PollsNothingForNoHandle) {
+  int calls = 0;
+  Executor<Liar, Environment, 4> executor(Liar{&calls}, environment_);
+  executor.spawn(count(frames_, executor_, story_, 'a', 1), 0);
+  EXPECT_FALSE(executor.run());
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(story_, "");
+  executor.abandon();
+}
+
 // Whatever tasks the pool says there are, only this executor's own run.
 TEST_F(ExecutorTest, FollowsNothingThatThePoolSays) {
   Shared scheduler(partition_, board_);

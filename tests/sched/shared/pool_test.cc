@@ -213,7 +213,7 @@ TEST(PoolTest, MatchesListsUnderRandomCalls) {
   }
 }
 
-TEST(PoolTest, LooksAtSixteen) {
+TEST(PoolTest, GoesPastTheTasksOfOthers) {
   Aligned<40> place;
   auto& pool = place.pool;
   for (uint64_t i = 0; i < 40; ++i) {
@@ -224,7 +224,8 @@ TEST(PoolTest, LooksAtSixteen) {
   };
   ASSERT_NE(of(12), nullptr);
   EXPECT_EQ(of(12)->task, 12u);
-  EXPECT_EQ(of(39), nullptr);
+  EXPECT_EQ(of(39)->task, 39u);
+  EXPECT_EQ(of(40), nullptr);
 }
 
 // Whatever is in it: every call returns, and nothing outside is touched. A sanitizer watches.

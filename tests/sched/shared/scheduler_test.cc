@@ -70,6 +70,57 @@ TEST(SharedSchedulerTest, AnswersInWords) {
   EXPECT_EQ(space.peek().kind, Kind::finished);
 }
 
+// A space's own tasks, and of those with one representation one.
+TEST(SharedSchedulerTest, FindsTasksByWhatTheyAreToTheirSpace) {
+  Space space(1);
+  Handle foreign;
+  EXPECT_EQ(space.scheduler.add(0, 2, 77, 9, foreign), Result::done);
+  EXPECT_EQ(space.scheduler.sleep_by(77), Result::refused) << "it is another space's";
+  const Handle tasks[] = {space.add(76), space.add(77), space.add(77)};
+  EXPECT_EQ(space.scheduler.sleep_by(77), Result::done);
+  EXPECT_EQ(space.partition.pool.look(foreign)->state, State::ready);
+  EXPECT_EQ(space.partition.pool.look(tasks[0])->state, State::ready);
+  EXPECT_EQ(space.partition.pool.look(tasks[1])->state, State::sleeping);
+  EXPECT_EQ(space.partition.pool.look(tasks[2])->state, State::ready);
+  EXPECT_EQ(space.scheduler.wake_by(77), Result::done);
+  EXPECT_EQ(space.partition.pool.look(tasks[1])->state, State::ready);
+  EXPECT_EQ(space.scheduler.remove_by(77), Result::done);
+  EXPECT_EQ(space.scheduler.remove_by(77), Result::done);
+  EXPECT_EQ(space.scheduler.remove_by(77), Result::refused);
+  EXPECT_EQ(space.scheduler.wake_by(77), Result::refused);
+  EXPECT_NE(space.partition.pool.look(foreign), nullptr);
+  EXPECT_EQ(space.peek(kNever).handle, tasks[0].word());
+}
+
+// In steps, and also where it was in the partition as it ended.
+TEST(SharedSchedulerTest, SweepsWhatASpaceHasLeft) {
+  Space kernel(0);
+  std::vector<Handle> all;
+  for (size_t i = 0; i < kCapacity; ++i) {
+    Handle handle;
+    EXPECT_EQ(kernel.scheduler.add(0, i % 2 + 1, i, i % 5, handle), Result::done);
+    if (i % 3 == 0) EXPECT_EQ(kernel.scheduler.sleep(handle), Result::done);
+    if (i % 7 == 0) kernel.scheduler.claim(0, handle);
+    all.push_back(handle);
+  }
+  kernel.partition.lock = 2 + 1;
+  EXPECT_EQ(kernel.scheduler.sweep(1, 0, 10), Result::busy) << "somebody else's";
+  kernel.partition.lock = 1 + 1;
+  EXPECT_EQ(kernel.scheduler.sweep(1, 0, 0), Result::done);
+  EXPECT_EQ(kernel.partition.lock, 0u);
+  EXPECT_EQ(kernel.partition.pool.size(), kCapacity);
+  EXPECT_EQ(kernel.scheduler.sweep(1, 0, 10), Result::done);
+  EXPECT_EQ(kernel.partition.pool.size(), kCapacity - 5);
+  for (uint32_t begin = 10; begin <= kCapacity; begin += 40) {
+    EXPECT_EQ(kernel.scheduler.sweep(1, begin, 40), Result::done);
+  }
+  for (size_t i = 0; i < kCapacity; ++i) {
+    EXPECT_EQ(kernel.partition.pool.look(all[i]) != nullptr, i % 2 == 1) << i;
+  }
+  // There is room again, and those of the other space are in order.
+  for (size_t i = 0; i < kCapacity / 2; ++i) EXPECT_TRUE(kernel.add(i));
+}
+
 TEST(SharedSchedulerTest, IsFullAtItsCapacity) {
   Space space(1);
   for (size_t i = 0; i < kCapacity; ++i) EXPECT_TRUE(space.add(i));
@@ -89,6 +140,7 @@ TEST(SharedSchedulerTest, WhoeverIsInItIsNotWaitedFor) {
   EXPECT_EQ(space.scheduler.wake(task), Result::busy);
   EXPECT_EQ(space.scheduler.sleep(task), Result::busy);
   EXPECT_EQ(space.scheduler.remove(task), Result::busy);
+  EXPECT_EQ(space.scheduler.remove_by(1), Result::busy);
   space.partition.lock = 0;
   EXPECT_EQ(space.peek().handle, task.word());
 }
@@ -149,6 +201,9 @@ TEST(SharedSchedulerTest, MergedIsOneQueue) {
   Handle handle;
   EXPECT_EQ(two.add(0, 2, 20, 0, handle), Result::done);
   Answer answer;
+  EXPECT_EQ(two.peek(kAlways, answer), Result::done);
+  EXPECT_EQ(answer.task, 20u) << "who does not wait sees to its tasks itself";
+  board_of_two.waiting = 1 << 1;
   EXPECT_EQ(two.peek(kAlways, answer), Result::done);
   EXPECT_EQ(answer.kind, Kind::should_yield);
   EXPECT_EQ(answer.space, 1u);
