@@ -167,9 +167,7 @@ void Scheduler<M, P, kOptions>::take_from(Cpu& cpu, CpuNumber number, Task& task
     while (is_offline(number)) ++number;
     return send(number, task);
   }
-  const CpuNumber to = place_for(cpu, task, Enter::woken);
-  task.redirect(to);
-  send(to, task);
+  place(cpu, task, false);
 }
 
 }  // namespace sched

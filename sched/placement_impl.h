@@ -176,9 +176,9 @@ void Scheduler<M, P, kOptions>::let_float(Cpu& cpu, Task& task) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task) {
+void Scheduler<M, P, kOptions>::place(Cpu& cpu, Task& task, bool may_handle) {
   const CpuNumber to = place_for(cpu, task, Enter::woken);
-  if (to != cpu.number) {
+  if (to != cpu.number || !may_handle) {
     task.redirect(to);
     send(to, task);
   } else if (admit_moved(cpu, task)) {

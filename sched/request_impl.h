@@ -66,7 +66,7 @@ void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, boo
   if (may_touch(cpu, seen) && seen.generation() == life.generation) {
     handle(cpu, task, requests);
   } else {
-    post(cpu, task, life.generation, requests);
+    post(cpu, task, life.generation, requests, true);
   }
   honour(cpu, may_switch);
 }
@@ -116,10 +116,11 @@ bool Scheduler<M, P, kOptions>::retune_masked(Task& task, const Attributes& attr
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, uint32_t generation, Requests requests) {
+void Scheduler<M, P, kOptions>::post(Cpu& cpu, Task& task, uint32_t generation, Requests requests,
+                                     bool may_handle) {
   const Ownership before = task.post(requests, generation, cpu.number);
   if (before.generation() != generation || !before.is_alive()) return cpu.stale_.add();
-  deliver(cpu, task, recipient(before));
+  deliver(cpu, task, recipient(before), may_handle);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -129,9 +130,9 @@ CpuNumber Scheduler<M, P, kOptions>::recipient(Ownership before) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::deliver(Cpu& cpu, Task& task, CpuNumber to) {
+void Scheduler<M, P, kOptions>::deliver(Cpu& cpu, Task& task, CpuNumber to, bool may_handle) {
   if (to == kNoOwner) return;
-  if (kMany && to == kFloating) return moves(cpu).place(cpu, task);
+  if (kMany && to == kFloating) return moves(cpu).place(cpu, task, may_handle);
   send(to, task);
 }
 
@@ -146,7 +147,7 @@ auto Scheduler<M, P, kOptions>::promise_elsewhere(Task& task) -> Served {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::deliver_masked(const Served& served, bool may_switch) {
   Cpu& cpu = here();
-  deliver(cpu, *served.task_, served.to());
+  deliver(cpu, *served.task_, served.to(), true);
   honour(cpu, may_switch);
 }
 

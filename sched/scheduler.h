@@ -233,7 +233,7 @@ class Scheduler : private Mechanism {
   // What there is to do for tasks that move (sched/affinity_impl.h).
   struct Moves {
     void (*park)(Cpu& cpu, Task& self);
-    void (*place)(Cpu& cpu, Task& task);
+    void (*place)(Cpu& cpu, Task& task, bool may_handle);
     void (*take_from)(Cpu& cpu, CpuNumber closed, Task& task);
     void (*be_offline)(Cpu& cpu);
     void (*spread)(Cpu& cpu, Task& task);
@@ -963,14 +963,16 @@ class Scheduler : private Mechanism {
     return task.is_private_to(cpu.privately_mine_);
   }
 
-  // Requests and mail: the seldom paths, compiled for size.
+  // Requests and mail: the seldom paths, compiled for size. `may_handle`: nothing is locked, so one
+  // that floats, and whose place is this CPU, may be handled at once; else it becomes mail, too.
   static bool may_touch(const Cpu& cpu, Ownership seen);
   [[gnu::noinline, clang::minsize]] static void post(Cpu& cpu, Task& task, uint32_t generation,
-                                                     Requests requests);
+                                                     Requests requests, bool may_handle = false);
   // To whom a task must be sent that has been posted, by what its word was before; `kFloating`: who
   // claimed it finds a place; `kNoOwner`: to nobody, whoever came first does.
   static CpuNumber recipient(Ownership before);
-  [[gnu::noinline, clang::minsize]] static void deliver(Cpu& cpu, Task& task, CpuNumber to);
+  [[gnu::noinline, clang::minsize]] static void deliver(Cpu& cpu, Task& task, CpuNumber to,
+                                                        bool may_handle);
   [[gnu::noinline, clang::minsize]] static void deliver_masked(const Served& served,
                                                                bool may_switch);
   [[gnu::noinline, clang::minsize]] static Served promise_elsewhere(Task& task);
@@ -1012,7 +1014,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline, clang::minsize]] static void part(Cpu& cpu, Task& task);
   [[gnu::noinline, clang::minsize]] static void park_floating(Cpu& cpu, Task& self);
   [[gnu::noinline, clang::minsize]] static void let_float(Cpu& cpu, Task& task);
-  [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task);
+  [[gnu::noinline, clang::minsize]] static void place(Cpu& cpu, Task& task, bool may_handle);
   [[gnu::noinline, clang::minsize]] static void take_from(Cpu& cpu, CpuNumber closed, Task& task);
   [[gnu::noinline, clang::minsize]] static void be_offline(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool clear(Cpu& cpu);

@@ -41,6 +41,41 @@ K::Thread& make_user(K& kernel, Mutex<S>& mutex, const std::string& name,
       attributes);
 }
 
+// Whoever wants it claims the owner, who sleeps and is nobody's, with the graph locked: for a CPU
+// which may be the claimant's own.
+TEST(Mutex, IsInheritedByAnOwnerThatFloats) {
+  K kernel({.cpus = 2});
+  Mutex<S> mutex;
+  auto& owner = kernel.make("owner",
+                            [&] {
+                              mutex.lock();
+                              EXPECT_EQ(S::park(), Woken::by_wake);
+                              EXPECT_EQ(effective(S::current()), 9);
+                              mutex.unlock();
+                              EXPECT_EQ(effective(S::current()), 1);
+                            },
+                            {.priority = 1});
+  auto& waiter = kernel.make("waiter",
+                             [&] {
+                               mutex.lock();
+                               mutex.unlock();
+                             },
+                             {.priority = 9});
+  auto& waker = kernel.make("waker",
+                            [&] {
+                              S::sleep_for(ticks(100));
+                              S::wake(owner);
+                            },
+                            {.priority = 2});
+  kernel.boot([&] {
+    kernel.spawn_in({.cpus = {0}, .floats = true}, owner);
+    kernel.spawn(waker);
+  });
+  kernel.world.raise_at(0, 1, at(1050));
+  kernel.on_device = [&](uint32_t, auto&) { kernel.spawn(waiter); };
+  kernel.finish();
+}
+
 TEST(Mutex, ExcludesAndHandsOverToTheMostUrgent) {
   K kernel;
   Mutex<S> mutex;
