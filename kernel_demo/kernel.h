@@ -113,7 +113,12 @@ class Kernel {
                                                         void* argument,
                                                         const Attributes& attributes) {
     return launch(name, [&](Task& task, std::span<std::byte> stack) {
-      return S::spawn_in(where, task, stack, entry, argument, attributes);
+      // From a queue that all share each CPU takes what comes next.
+      if constexpr (sched::Shares<P>) {
+        return S::spawn(task, stack, entry, argument, attributes);
+      } else {
+        return S::spawn_in(where, task, stack, entry, argument, attributes);
+      }
     });
   }
 
