@@ -76,7 +76,6 @@ class Kernel {
         .print_tasks = print_tasks,
     };
     set_stage(kStage);
-    if constexpr (requires { Traits::join(cpu().policy()); }) Traits::join(cpu().policy());
     all_.cpus[0].hardware_ids = kit::hardware_ids();
     start_this_cpu(0);
     for (CpuNumber number = 1; number < cpus; ++number) start_cpu(number);
@@ -219,6 +218,9 @@ class Kernel {
   }
 
   static void start_this_cpu(CpuNumber number) {
+    if constexpr (requires { Traits::join(all_.cpus[number].policy(), number); }) {
+      Traits::join(all_.cpus[number].policy(), number);
+    }
     S::start(all_.cpus, number, sink);
     prepare(milliseconds(kUsualSliceMs));
     const size_t count = all_.started_count.load(std::memory_order_relaxed);

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -66,7 +67,7 @@ struct Knob {
 ///     tolerance(turns)            by how much of itself a share may be off, in hundredths of a
 ///                                 percent, after so many turns of all together
 ///     prepare(policy, slice)      sets the policy itself up, before anything runs
-///     join(policy)                where a policy has something to join: before it is started
+///     join(policy, cpu)           where a policy has something to join: before its CPU starts
 template <typename Policy>
 struct PolicyTraits;
 
@@ -360,10 +361,11 @@ using Shared = sched::Global<sched::RoundRobin>;
 template <>
 struct PolicyTraits<Shared> : PolicyTraits<sched::RoundRobin> {
   static constexpr const char* kName = "global";
-  /// Before the scheduler starts.
-  static void join(Shared& policy) {
+  /// CPU 0 comes first: it begins anew.
+  static void join(Shared& policy, hal::CpuNumber cpu) {
     static constinit Shared::Shared shared;
-    policy.join(shared, 0);
+    if (cpu == 0) std::construct_at(&shared);
+    policy.join(shared, cpu);
   }
   static void prepare(Shared&, Duration) {}
 };

@@ -24,9 +24,7 @@ class Demonstration {
  public:
   [[noreturn]] static void run(const Arguments& arguments) {
     arguments_ = arguments;
-    // A queue that all share tells no CPU that a task goes, and so it would keep the task's space.
-    if (sched::Shares<P>) arguments_.cpus = 1;
-    Kernel::boot([](void*) { direct(); }, nullptr, arguments_.cpus);
+    Kernel::boot([](void*) { direct(); }, nullptr, arguments.cpus);
   }
 
  private:

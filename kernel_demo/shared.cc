@@ -12,6 +12,7 @@
 #include "kernel_demo/user/shared_image.h"
 #include "sched/policy/round_robin.h"
 #include "sched/shared/executor.h"
+#include "sched/sync/latch.h"
 
 namespace demo {
 namespace {
@@ -52,6 +53,8 @@ Coroutine answer(Frames&, Executor& executor) {
   }
 }
 
+constinit sched::Latch<S> answers{1};
+
 auto usual() { return K::Traits::attributes(10, milliseconds(kUsualSliceMs)); }
 
 void run_kernels_tasks(void*) {
@@ -64,6 +67,7 @@ void run_kernels_tasks(void*) {
     kit::panic("the kernel's tasks cannot be spawned", nullptr);
   }
   Spaces::set_answerer(answerer);
+  answers.count_down();
   // The programs begin, and wait for their turn.
   S::sleep_for(milliseconds(kUsualSliceMs));
   executor.run();
@@ -84,6 +88,7 @@ void direct(void*) {
   kit::print("Tasks of two programs and of the kernel, first come, first served.\n\n");
   Processes::start();
   K::spawn("pool", run_kernels_tasks, nullptr, usual());
+  answers.wait();  // a question that comes before is refused
   const Process& first = spawn(user::PoolAct::count);
   const Process& second = spawn(user::PoolAct::count);
   const bool ended = wait(first) && wait(second);

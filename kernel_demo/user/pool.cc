@@ -29,7 +29,10 @@ Coroutine count(Frames&, const Shared& shared, SharedExecutor& executor, int tas
     say("  space {}  task {}  turn {}\n", shared.space(), task, turn);
     if (asks && turn == 2) {
       say("  space {}  task {}  asks the kernel, and sleeps\n", shared.space(), task);
-      user::ask(executor.current().word(), static_cast<uint64_t>(task));
+      if (user::ask(executor.current().word(), static_cast<uint64_t>(task)) < 0) {
+        say("  space {}  task {}  is refused\n", shared.space(), task);
+        user::exit(1);  // nobody would wake it
+      }
       co_await executor.pending();
       say("  space {}  task {}  has its answer\n", shared.space(), task);
     } else {
