@@ -307,7 +307,6 @@ class Scheduler : private Mechanism {
     std::atomic<uint32_t> load_{0};        // an average; `kBusy`: always busy, nobody waits
     Instant ask_again_;
     [[no_unique_address]] internal::Rank<Claim, kRanks> rank_;  // what it ran when it looked last
-    Timer* orphan_ = nullptr;   // a timer that the idle task carries to another CPU
     Task* emigrant_ = nullptr;  // to go to another CPU as soon as it is off its stack
     // The first CPU's counts: null while no task was ever to move, so that a kernel in which none
     // does need not contain it.
@@ -315,7 +314,6 @@ class Scheduler : private Mechanism {
     Cpu* cpus_ = nullptr;
     size_t count_ = 0;
     Sink sink_ = nullptr;
-    Instant started_;
     [[no_unique_address]] internal::Charged<Charges<P>> charged_;
     uintptr_t idle_canary_ = 0;
     Instant expiry_ = never;  // when the first timer of `timers_` is due
@@ -327,6 +325,9 @@ class Scheduler : private Mechanism {
     Task idle_{"idle"};
     P policy_;  // late: it may be large, and the fields above are reached by short offsets
     TimerQueue timers_;
+    // Seldom.
+    Timer* orphan_ = nullptr;  // a timer that the idle task carries to another CPU
+    Instant started_;
   };
 
   /// Forbids rescheduling on this CPU while it lives; interrupts stay as they are. Nests, up to

@@ -174,7 +174,9 @@ void Scheduler<M, P, kOptions>::inherit(Cpu& cpu, Task& task, const Claim* claim
     if (task.stored_state() != State::ready) return cpu.policy_.inherit(entity, claims);
     const Instant now = M::now();
     charge(cpu, now);
-    dequeue(cpu, task, Leave::inherited, now);
+    // Not `dequeue`: this is a part of each wait for an owner who is ready.
+    require(cpu.policy_.dequeue(task, Leave::inherited, now), task);
+    tell_others(cpu);
     cpu.policy_.inherit(entity, claims);
     queue(cpu, task, Enter::inherited, now);
   }
