@@ -55,14 +55,7 @@ class Processes {
     Kernel::set_processes({.finished = bury, .describe = describe});
     // Before the CPUs forget what they know of its pages. That there is none is found out later.
     static_cast<void>(load_shared_image());
-    starter_ = &S::current();
-    start_cpu();
-    for (const CpuNumber cpu : Kernel::cpus().subspan(1)) {
-      Kernel::spawn_on(
-          cpu, Text("user {}", cpu), [](void*) { start_cpu(); }, nullptr,
-          Kernel::Traits::attributes(kTopRank, milliseconds(1)));
-    }
-    while (cpus_ < Kernel::cpus().size()) S::park();
+    for (const CpuNumber cpu : Kernel::cpus()) S::call_on(cpu, start_cpu);
   }
 
   /// A process of the program with this name, which begins as soon as the policy of the CPU that
@@ -139,21 +132,16 @@ class Processes {
 
   using Guard = sched::SpinGuard<S>;
 
-  /// On each CPU, from a task that stays there.
+  /// On each CPU, masked.
   static void start_cpu() {
-    {
-      const typename S::Masked masked;
-      user_machine::start();
-      // Whatever it remembers of pages that were mapped for another use.
-      Machine::load_space(Machine::kernel_space);
-      if constexpr (sched::Donates<typename S::Policy>) {
-        if (Kernel::cpus().size() > 1) {
-          S::balance(balancers_[S::here().number], milliseconds(kBalanceMs));
-        }
+    user_machine::start();
+    // Whatever it remembers of pages that were mapped for another use.
+    Machine::load_space(Machine::kernel_space);
+    if constexpr (sched::Donates<typename S::Policy>) {
+      if (Kernel::cpus().size() > 1) {
+        S::balance(balancers_[S::here().number], milliseconds(kBalanceMs));
       }
     }
-    ++cpus_;
-    S::wake(*starter_);
   }
 
   // ---- The table: who is who, and who waits for whom
@@ -412,8 +400,6 @@ class Processes {
   static inline constinit std::array<Process, kStacks> all_{};
   static inline constinit uint64_t last_id_ = 0;
   static inline constinit bool watch_calls_ = false;
-  static inline constinit Task* starter_ = nullptr;
-  static inline constinit std::atomic<size_t> cpus_ = 0;  // on which processes may run
   static inline constinit std::array<typename S::Balancer, kCpus> balancers_{};
   static inline constinit sched::AddressWait<S, 16> words_;
 };
