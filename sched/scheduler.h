@@ -726,10 +726,11 @@ class Scheduler : private Mechanism {
   }
 
   /// Calls `f()` on CPU `cpu`, masked, and waits until it has returned: for what can only be done
-  /// there, as to that CPU's policy object, or to its translations. An interrupt is where `f` runs,
-  /// and what it takes is masked time of that CPU, also of one that is offline; on this CPU it is
-  /// called at once. False, and it is not called: no such CPU has started. Neither kill nor cancel
-  /// ends the wait. For a task, without a guard. Calls to one CPU are answered in no order.
+  /// there, as to that CPU's policy object, or to its translations. There it is an interrupt, also
+  /// of a CPU that is offline, and may do what one may; how long it takes is masked time. On this
+  /// CPU it is called at once, masked. What either has stored before the other sees after. False,
+  /// and it is not called: no such CPU has started. Neither kill nor cancel ends the wait. Calls to
+  /// one CPU are answered one an interrupt, in no order. Stops where a task could not wait.
   template <typename F>
   static bool call_on(CpuNumber cpu, F f)
     requires(kOptions.cpus > 1);
