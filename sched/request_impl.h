@@ -18,8 +18,8 @@ template <bool kMayTouch>
 void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
   // The common case in one piece: a blocked task of this CPU. The others are in `request_masked`.
   Cpu& cpu = here_once();
-  if ((!kMayTouch && !is_private(cpu, task)) || task.stored_state() != State::blocked)
-      [[unlikely]] {
+  if ((!kMayTouch && !is_private(cpu, task)) || task.stored_state() != State::blocked ||
+      (kDetachesMovers && may_go_elsewhere(task))) [[unlikely]] {
     return request_masked(present(task), request::wake, irq == M::kUnmasked);
   }
   const Instant now = M::now();
@@ -48,7 +48,8 @@ void Scheduler<M, P, kOptions>::wake_masked(Task& task, Irq irq) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::wake_and_settle_masked(Task& task, bool may_switch) {
   Cpu& cpu = here();
-  if (!is_private(cpu, task) || task.stored_state() != State::blocked) [[unlikely]] {
+  if (!is_private(cpu, task) || task.stored_state() != State::blocked ||
+      (kDetachesMovers && may_go_elsewhere(task))) [[unlikely]] {
     request_masked(present(task), request::wake, may_switch);
     // Not even if that was mail is what changed here let lie.
     return honour(here(), may_switch);
@@ -266,7 +267,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   }
   // Last: it may be another CPU's then.
   if constexpr (kMany) {
-    if (requests >= request::bind) [[unlikely]] {
+    if (requests >= request::bind || may_go_elsewhere(task)) [[unlikely]] {
       moves(cpu).settle(cpu, task, requests);
     }
   }

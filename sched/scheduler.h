@@ -969,6 +969,11 @@ class Scheduler : private Mechanism {
     return task.is_private_to(cpu.privately_mine_);
   }
 
+  // Whether it floats: who makes it ready looks for a place for it.
+  static bool may_go_elsewhere(const Task& task) {
+    return kMany && task.mark() == Task::Mark::floats;
+  }
+
   // Requests and mail: the seldom paths, compiled for size. `may_handle`: nothing is locked, so one
   // that floats, and whose place is this CPU, may be handled at once; else it becomes mail, too.
   static bool may_touch(const Cpu& cpu, Ownership seen);
@@ -1038,10 +1043,12 @@ class Scheduler : private Mechanism {
   static void look(Timer& balancer);
   static void keep_looking(Cpu& cpu);
   static bool may_go(const typename P::Entity& entity);
+  static CpuSet refused_by(Task& task);
   [[gnu::noinline, clang::minsize]] static bool donate(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void ask(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void spread(Cpu& cpu, Task& task);
   static constexpr uint32_t kBusy = 1024;
+  static constexpr uint64_t kPatience = 16;  // periods until one that has refused is asked again
   static void carry(Cpu& cpu, Timer& timer);
   static void take_over(Cpu& cpu, Task& idle);
   static void let_in();
