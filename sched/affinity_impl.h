@@ -96,8 +96,8 @@ void Scheduler<M, P, kOptions>::settle_place(Cpu& cpu, Task& task, Requests requ
   }
   if constexpr (Shares<P>) {
     const CpuNumber to = cpu.policy_.chooser(task, cpu.number);
-    if (to == cpu.number) return;
-    if (&task != cpu.current_) return leave(cpu, task, to);
+    if (to == cpu.number && !cpu.is_leaving()) return;
+    if (to != cpu.number && &task != cpu.current_) return leave(cpu, task, to);
   } else if (affinity(task).contains(cpu.number) && !cpu.is_leaving()) {
     if (task.stored_state() == State::blocked) return let_float(cpu, task);
     // Whoever has just been sent here stays; it may have been made ready by what came with it.

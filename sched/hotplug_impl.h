@@ -3,7 +3,8 @@
 // A CPU that is to go does it itself, in its idle task: it sends away whoever is runnable, then
 // whoever waits with a timer, then the timers of the kernel, and handles its mail meanwhile, by
 // which tasks go, too. When nothing is left it closes its mailbox, which succeeds only if that is
-// empty.
+// empty. Where all CPUs share a queue it first stops choosing from that: who is runnable stays
+// there, and goes when another one has chosen him, as ever.
 //
 // Tasks that are blocked without a timer are in no list, and need not move as long as nobody asks
 // anything of them. Whoever does finds the mailbox closed, and with the task in his hands takes it
@@ -19,7 +20,7 @@ namespace sched {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
-  requires(kHasPlaces)
+  requires(kMany)
 {
   const Irq irq = M::mask();
   begin_to_move();
@@ -38,7 +39,7 @@ bool Scheduler<M, P, kOptions>::take_offline(CpuNumber number)
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::bring_online(CpuNumber number)
-  requires(kHasPlaces)
+  requires(kMany)
 {
   const Irq irq = M::mask();
   Cpu& cpu = here();
@@ -71,6 +72,10 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::be_offline(Cpu& cpu) {
   lock(cpu);
   cpu.mail_share_.end_rest();  // its timer will not come
+  if constexpr (kSharesQueue) {
+    cpu.policy_.offline(M::now());
+    tell_others(cpu);
+  }
   for (; cpu.is_leaving(); let_in()) {
     if (!clear(cpu) || has_calls(cpu)) continue;
     cpu.until_ = never;
@@ -79,9 +84,10 @@ void Scheduler<M, P, kOptions>::be_offline(Cpu& cpu) {
   }
   if (!cpu.mailbox_.is_open()) {
     const TicketGuard guard(cpu.closing_, &relax);
-    if constexpr (HearsOfCpu<P>) cpu.policy_.online(M::now());
+    if constexpr (HearsOfCpu<P> && !kSharesQueue) cpu.policy_.online(M::now());
     cpu.mailbox_.open();
   }
+  if constexpr (kSharesQueue) cpu.policy_.online(M::now());
   unlock(cpu);
 }
 
@@ -116,7 +122,7 @@ bool Scheduler<M, P, kOptions>::clear(Cpu& cpu) {
   if constexpr (requires { M::leave_cpu(); }) M::leave_cpu();
   const TicketGuard guard(cpu.closing_, &relax);
   if (!cpu.is_leaving() || !cpu.mailbox_.close()) return false;  // asked back, or there is mail
-  if constexpr (HearsOfCpu<P>) cpu.policy_.offline(M::now());
+  if constexpr (HearsOfCpu<P> && !kSharesQueue) cpu.policy_.offline(M::now());
   return true;
 }
 

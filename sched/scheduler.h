@@ -711,9 +711,9 @@ class Scheduler : private Mechanism {
   /// that may run nowhere else anywhere, which is counted; its timers go to another CPU. It sleeps
   /// then, until `bring_online`. False: no such CPU is online, or it is the last one.
   static bool take_offline(CpuNumber cpu)
-    requires(kHasPlaces);
+    requires(kMany);
   static bool bring_online(CpuNumber cpu)
-    requires(kHasPlaces);
+    requires(kMany);
 
   /// Whether it has given all away.
   static bool is_offline(CpuNumber cpu);

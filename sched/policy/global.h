@@ -202,7 +202,7 @@ class Global {
   }
 
   Choice<Entity> pick(Instant now) {
-    if (shared_ == nullptr) return {};
+    if (shared_ == nullptr || !is_online_) return {};
     const TicketGuard guard(shared_->lock_);
     if (current_ != nullptr) {
       // It asks once more, as it does while whom it has chosen has not come.
@@ -240,7 +240,7 @@ class Global {
     return contention_;
   }
 
-  /// This CPU is asked again when somebody comes; or no longer.
+  /// This CPU is asked again when somebody comes; or no longer, and chooses nobody.
   void online(Instant now) {
     const TicketGuard guard(shared_->lock_);
     if (!is_any_online()) optional(policy()).online(now);
@@ -249,6 +249,9 @@ class Global {
   void offline(Instant now) {
     const TicketGuard guard(shared_->lock_);
     is_online_ = false;
+    if (current_ != nullptr) require(give_back(*current_, Pause::preempted, now));
+    is_asked_ = true;  // it chooses when it is back
+    ask_all();         // until now it may have been about to
     if (!is_any_online()) optional(policy()).offline(now);
   }
 

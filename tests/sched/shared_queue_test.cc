@@ -31,6 +31,7 @@ struct OneQueue : Kernel<Global<P>> {
   }
 
   Global<P>::Shared queue;
+  size_t online = this->count();
 };
 
 using Deadlines = BasicEdf<EdfOptions{.admission = Admission::none}>;
@@ -85,7 +86,7 @@ class MostUrgent {
     sort(running);
     const bool has_changed = runnable != runnable_;
     runnable_ = runnable;
-    runnable.resize(std::min<size_t>(runnable.size(), kernel_.count()));
+    runnable.resize(std::min(runnable.size(), kernel_.online));
     const Instant now = kernel_.world.now();
     if (has_changed || running == runnable) since_ = now;
     longest_ = std::max(longest_, now - since_);
@@ -103,10 +104,28 @@ class MostUrgent {
   Duration longest_{};
 };
 
-// Tasks that work, wait for each other, and change each other's rank, on as many CPUs.
+// Takes CPUs offline and brings them back, all but one at most.
+template <typename K>
+void come_and_go(K& kernel, std::mt19937_64& gen, int rounds) {
+  using S = K::S;
+  std::vector<bool> is_online(kernel.count(), true);
+  for (int round = 0; round < rounds; ++round) {
+    S::sleep_for(ticks(gen() % 300));
+    const auto cpu = static_cast<CpuNumber>(gen() % kernel.count());
+    if (is_online[cpu] && kernel.online == 1) continue;
+    // First: the caller itself may have to wait then.
+    is_online[cpu] = !is_online[cpu];
+    is_online[cpu] ? ++kernel.online : --kernel.online;
+    EXPECT_TRUE(is_online[cpu] ? S::bring_online(cpu) : S::take_offline(cpu));
+    while (is_online[cpu] && S::is_offline(cpu)) S::sleep_for(ticks(1));
+  }
+}
+
+// Tasks that work, wait for each other, and change each other's rank, on as many CPUs; of which
+// some go, and come back, so many times.
 template <typename P>
 void run_at_random(uint64_t seed, CpuNumber cpus, Duration kick, Duration patience,
-                   Duration& longest) {
+                   Duration& longest, int changes = 0) {
   using K = OneQueue<P>;
   using S = K::S;
   K kernel({.cpus = cpus, .seed = seed, .kick_latency = kick, .steps = 500'000});
@@ -141,10 +160,13 @@ void run_at_random(uint64_t seed, CpuNumber cpus, Duration kick, Duration patien
         },
         any<P>(gen)));
   }
+  auto& operator_task =
+      kernel.make("operator", [&] { come_and_go(kernel, gen, changes); }, any<P>(gen));
   kernel.boot([&] {
     for (auto* task : tasks) {
       kernel.spawn_on(static_cast<CpuNumber>(gen() % cpus), *task);
     }
+    kernel.spawn(operator_task);
   });
   Invariants invariants(kernel);
   MostUrgent<P> most_urgent(kernel, patience);
@@ -170,6 +192,16 @@ TYPED_TEST(Ranked, TheMostUrgentRunAtEveryInstant) {
   }
 }
 
+TYPED_TEST(Ranked, TheMostUrgentRunWhateverCpusThereAre) {
+  constexpr uint64_t kSeeds = std::is_same_v<TypeParam, FixedPriority> ? 240 : 60;
+  Duration longest{};
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const auto cpus = static_cast<CpuNumber>(2 + seed % 3);
+    run_at_random<TypeParam>(seed, cpus, {}, {}, longest, 20);
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
+}
+
 // To a CPU that is to choose, from there to the one that has the task, and the task: and what mail
 // there is before, of which each takes a kick to oneself.
 TEST(OneQueue, TheMostUrgentRunAfterThreeKicks) {
@@ -180,6 +212,46 @@ TEST(OneQueue, TheMostUrgentRunAfterThreeKicks) {
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
   }
   EXPECT_GE(longest, ticks(3 * kKick));  // it is seen
+}
+
+TEST(OneQueue, TheMostUrgentRunSoonAfterACpuHasGoneOrCome) {
+  constexpr uint64_t kKick = 5;
+  Duration longest{};
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    run_at_random<FixedPriority>(seed, 3, ticks(kKick), ticks((3 + 8) * kKick), longest, 20);
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
+}
+
+// The idle CPU that has it is about to go, and takes it no more.
+TEST(OneQueue, AWakeReachesWhoTakesTheTask) {
+  using K = OneQueue<FixedPriority>;
+  using S = K::S;
+  K kernel({.cpus = 2, .kick_latency = ticks(10)});
+  Instant woken = never;
+  auto& urgent = kernel.make("urgent",
+                             [&] {
+                               EXPECT_EQ(S::here().number, 1);
+                               EXPECT_EQ(S::park(), Woken::by_wake);
+                               EXPECT_EQ(S::here().number, 0);
+                               woken = S::now();
+                             },
+                             {.priority = 9});
+  auto& waker = kernel.make("waker",
+                            [&] {
+                              Sim::spend(ticks(1000));
+                              const Instant now = S::now();
+                              EXPECT_TRUE(S::take_offline(1));
+                              S::wake(urgent);
+                              Sim::spend(ticks(1000));
+                              EXPECT_LE(woken, now + ticks(100));
+                            },
+                            {.priority = 1});
+  kernel.boot([&] {
+    kernel.spawn(waker);
+    kernel.spawn_on(1, urgent);
+  });
+  kernel.finish();
 }
 
 // Turns of one rank go round on all CPUs.

@@ -380,9 +380,52 @@ TEST(Global, AsksNobodyWhoIsOffline) {
     m.settle(gen);
   }
   m.cpus[1].policy.online(m.now);
+  m.cpus[1].is_due = true;
+  m.settle(gen);
   ASSERT_TRUE(m.attach(3, {.priority = 9}));
   m.enqueue(0, 3, Enter::created);
   EXPECT_TRUE(m.cpus[1].is_kicked);
+}
+
+// Whom it had chosen another one takes, and whoever comes by it.
+TEST(Global, LeavesAllToOthersOnceItIsOffline) {
+  Machine<FixedPriority, 2> m;
+  std::mt19937_64 gen = generator(1);
+  for (int e = 0; e < 3; ++e) {
+    ASSERT_TRUE(m.attach(e, {.priority = static_cast<uint16_t>(5 + e)}));
+  }
+  m.enqueue(0, 1, Enter::created);
+  m.settle(gen);
+  ASSERT_EQ(m.running(), (std::vector<int>{1}));
+  const size_t goes = *m.runs_on(1);
+  const size_t stays = 1 - goes;
+  const auto offline = [&] {
+    m.cpus[goes].policy.offline(m.now);
+    m.cpus[goes].current = -1;
+    m.cpus[goes].is_due = true;
+    m.cpus[goes].policy.take_kicks([&](CpuNumber n) { m.cpus[n].is_kicked = true; });
+    m.settle(gen);
+  };
+  offline();
+  EXPECT_EQ(m.runs_on(1), stays);
+  m.enqueue(goes, 2, Enter::woken);  // by its mail, while it is about to go
+  m.settle(gen);
+  EXPECT_EQ(m.runs_on(2), stays);
+  EXPECT_EQ(m.running(), (std::vector<int>{2}));
+
+  // Idle when it goes, so that nobody had to be told of its end of a turn.
+  m.dequeue(1, Leave::blocked);
+  m.cpus[goes].policy.online(m.now);
+  m.cpus[goes].is_due = true;
+  m.settle(gen);
+  offline();
+  m.dequeue(2, Leave::blocked);
+  m.enqueue(stays, 0, Enter::woken);
+  m.settle(gen);
+  ASSERT_EQ(m.runs_on(0), stays);
+  m.enqueue(goes, 1, Enter::woken);
+  m.settle(gen);
+  EXPECT_EQ(m.runs_on(1), stays);
 }
 
 TEST(Global, ReportsBrokenLinks) {
@@ -432,7 +475,10 @@ void check_threads(const std::function<typename P::Attributes(int)>& attributes)
   };
   typename G::Shared shared;
   std::array<G, kCpus> cpus;
-  for (int i = 0; i < kCpus; ++i) cpus[size_t(i)].join(shared, static_cast<CpuNumber>(i));
+  for (int i = 0; i < kCpus; ++i) {
+    cpus[size_t(i)].join(shared, static_cast<CpuNumber>(i));
+    cpus[size_t(i)].online(at(1));
+  }
   std::array<Task, kTasks> tasks;
   for (int i = 0; i < kTasks; ++i) {
     ASSERT_TRUE(cpus[0].attach(Prover::prove(tasks[size_t(i)]), attributes(i)));
