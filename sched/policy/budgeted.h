@@ -138,7 +138,7 @@ class RecentUse {
 /// those of `P`, and O(kRefills); to hold back and to release O(log n) more, for n held back.
 /// `pick` releases all that are due.
 template <Policy P, size_t kRefills = 4>
-class Budgeted {
+class Budgeted : public ClaimsOf<P> {
   using Inner = typename P::Entity;
 
  public:
@@ -167,7 +167,7 @@ class Budgeted {
 
   static constexpr bool kHoldsBack = true;
   static constexpr bool kTakesGuests = takes_guests<P>;
-  using Claim = ClaimOf<P>;
+  using typename ClaimsOf<P>::Claim;
 
   /// The policy under the budgets, to set it up.
   P& inner() { return seat_.policy(); }
@@ -279,21 +279,6 @@ class Budgeted {
     requires Inherits<P>
   {
     return seat_.policy().claim(part(entity));
-  }
-  static Claim join(const Claim& a, const Claim& b)
-    requires Inherits<P>
-  {
-    return P::join(a, b);
-  }
-  static bool precedes(const Claim& a, const Claim& b)
-    requires Ranks<P>
-  {
-    return P::precedes(a, b);
-  }
-  static Claim without(const Claim& sum, const Claim& claim)
-    requires AddsClaims<P>
-  {
-    return P::without(sum, claim);
   }
   /// Who inherits is not held back: those who wait for it would be, too. What it uses is counted,
   /// and keeps it from running afterwards.

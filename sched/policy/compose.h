@@ -84,6 +84,28 @@ using ClaimOf = decltype([] {
   }
 }())::type;
 
+/// The algebra of these, for such a composition to derive from.
+template <Policy P>
+struct ClaimsOf {
+  using Claim = ClaimOf<P>;
+
+  static Claim join(const Claim& a, const Claim& b)
+    requires Inherits<P>
+  {
+    return P::join(a, b);
+  }
+  static bool precedes(const Claim& a, const Claim& b)
+    requires Ranks<P>
+  {
+    return P::precedes(a, b);
+  }
+  static Claim without(const Claim& sum, const Claim& claim)
+    requires AddsClaims<P>
+  {
+    return P::without(sum, claim);
+  }
+};
+
 /// Whether a part can run an entity that it has not admitted, and that has no attributes there,
 /// for as long as the entity inherits something. A policy whose entities work as they are
 /// constructed says so by `static constexpr bool kTakesGuests = true`.

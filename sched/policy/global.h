@@ -43,7 +43,7 @@ inline constexpr bool goes_by_entities = [] {
 /// twice and once more to take out whom another CPU runs; `enqueue` and a preemption besides O(m),
 /// for m CPUs; and all of it the wait for the lock, at most m - 1 such callbacks.
 template <Policy P>
-class Global {
+class Global : public ClaimsOf<P> {
   static_assert(
       !Charges<P> || goes_by_entities<P>,
       "several run at a time: the policy must say that its `ran` goes by the entity alone "
@@ -52,7 +52,8 @@ class Global {
  public:
   struct Entity : Part<Global, 0, typename P::Entity> {};
   using Attributes = P::Attributes;
-  using Claim = ClaimOf<P>;
+  using typename ClaimsOf<P>::Claim;
+  using ClaimsOf<P>::join;  // beside the one with the queue
   static constexpr bool kHoldsBack = holds_back<P>;
   static constexpr bool kGoesByEntities = false;
 
@@ -145,21 +146,6 @@ class Global {
   {
     const TicketGuard guard(shared_->lock_);
     return shared_->policy_.claim(inner(entity));
-  }
-  static Claim join(const Claim& a, const Claim& b)
-    requires Inherits<P>
-  {
-    return P::join(a, b);
-  }
-  static bool precedes(const Claim& a, const Claim& b)
-    requires Ranks<P>
-  {
-    return P::precedes(a, b);
-  }
-  static Claim without(const Claim& sum, const Claim& claim)
-    requires AddsClaims<P>
-  {
-    return P::without(sum, claim);
   }
   void inherit(Detached<Entity> entity, const Claim* claims)
     requires Inherits<P>

@@ -55,7 +55,7 @@ enum class GroupError : uint8_t {
 /// See the head of this file. Every callback costs one of `P` and at most one of `Q` for each level
 /// above; `pick` besides takes O(log n) for each group that has become unable or able to run.
 template <Policy P, Policy Q = P, size_t kGroups = 64>
-class Groups : Mechanism {
+class Groups : public ClaimsOf<P>, Mechanism {
   static_assert(kGroups >= 1 && kGroups <= size_t{UINT16_MAX} + 1);
   static constexpr bool kKeepsInherited = Inherits<P> && Detaches<P>;
   struct Nothing {};
@@ -63,7 +63,7 @@ class Groups : Mechanism {
  public:
   /// Those of the tasks' policy, whatever groups they come from: a task is helped among those of
   /// its own group, and its group is not.
-  using Claim = ClaimOf<P>;
+  using typename ClaimsOf<P>::Claim;
 
   class Branch;
   class Group;
@@ -343,21 +343,6 @@ class Groups : Mechanism {
     requires Inherits<P>
   {
     return entity.group_->tasks_.claim(inner(entity));
-  }
-  static Claim join(const Claim& a, const Claim& b)
-    requires Inherits<P>
-  {
-    return P::join(a, b);
-  }
-  static bool precedes(const Claim& a, const Claim& b)
-    requires Ranks<P>
-  {
-    return P::precedes(a, b);
-  }
-  static Claim without(const Claim& sum, const Claim& claim)
-    requires AddsClaims<P>
-  {
-    return P::without(sum, claim);
   }
   void inherit(Detached<Entity> entity, const Claim* claims)
     requires Inherits<P>

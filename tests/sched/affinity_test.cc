@@ -63,9 +63,7 @@ TEST(Affinity, TakesTheCallerThereBeforeItReturns) {
         }
       });
     }
-    kernel.boot([&] {
-      for (auto& thread : kernel.threads) kernel.spawn(thread);
-    });
+    kernel.boot_with_all();
     int ended = 0;
     kernel.on_finish = [&](auto&) {
       if (++ended < 3) return;
@@ -92,7 +90,7 @@ TEST(Affinity, LetsATaskBeThatIsWhereItMayBe) {
     EXPECT_EQ(S::here().number, 0);
     EXPECT_EQ(S::usage(kernel.cpu(0)).departures, 0u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -113,7 +111,7 @@ TEST(Affinity, WaitsForTheEndOfAGuardAndOfAMaskedStretch) {
     Sim::unmask(irq);
     EXPECT_EQ(S::here().number, 0);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -131,10 +129,7 @@ TEST(Affinity, OfATaskThatParksOrEndsBeforeItWasSwitchedFrom) {
       EXPECT_EQ(S::here().number, 1);
     });
     auto& other = kernel.make("other", [] { Sim::spend(ticks(1000)); });
-    kernel.boot([&] {
-      kernel.spawn(task);
-      kernel.spawn(other);
-    });
+    kernel.boot_with(task, other);
     Invariants invariants(kernel);
     kernel.finish();
   }
@@ -235,10 +230,7 @@ TEST(Affinity, TakesTheTimerOfAWaitAlong) {
     Sim::spend(at(2000) - S::now());
     EXPECT_TRUE(S::set_affinity(task, {1}));
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(mover);
-  });
+  kernel.boot_with(task, mover);
   EXPECT_EQ(kernel.run(at(3000)), End::until);
   EXPECT_EQ(kernel.world.report(0).armed, never);
   EXPECT_EQ(kernel.world.report(1).armed, at(5000));
@@ -262,7 +254,7 @@ TEST(Affinity, RefusesAnEmptySetAndWhatDoesNotLive) {
     EXPECT_EQ(S::join(dead), uint64_t{0});
     EXPECT_FALSE(S::set_affinity(dead, {1}));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -276,7 +268,7 @@ TEST(Affinity, OfAnIdleTaskIsNobodysToChange) {
     EXPECT_FALSE(S::set_affinity(const_cast<S::Task&>(kernel.cpu(0).idle()), {1}));
     EXPECT_EQ(S::state(idle), State::running);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -296,7 +288,7 @@ TEST(Affinity, IsOfOneLife) {
     EXPECT_TRUE(S::join(task).has_value());
     EXPECT_EQ(S::usage(task).cpu, 0);
   });
-  kernel.boot([&] { kernel.spawn(parent); });
+  kernel.boot_with(parent);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 2);
 }
@@ -353,10 +345,7 @@ void inherit(typename P::Attributes own, typename P::Attributes others, typename
         mutex.unlock();
       },
       others);
-  kernel.boot([&] {
-    kernel.spawn(owner);
-    kernel.spawn(waiter);
-  });
+  kernel.boot_with(owner, waiter);
   kernel.finish();
 }
 

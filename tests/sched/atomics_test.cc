@@ -53,11 +53,7 @@ TEST(Atomics, AreNoneWhereATaskIsOnesOwn) {
     EXPECT_EQ(cost([&] { S::retune(peer, {.priority = 0}); }), 0u);
     S::kill(higher);
   });
-  kernel.boot([&] {
-    kernel.spawn(higher);
-    kernel.spawn(task);
-    kernel.spawn(peer);
-  });
+  kernel.boot_with(higher, task, peer);
   kernel.finish();
 }
 
@@ -67,7 +63,7 @@ TEST(Atomics, OfAWaitThatEndsByItsTimeIsOne) {
     EXPECT_EQ(cost([] { S::sleep_for(ticks(10)); }), kTimeout);
     EXPECT_EQ(cost([] { EXPECT_EQ(S::park_until(S::now() + ticks(10)), Woken::by_timeout); }), 0u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -130,7 +126,7 @@ TEST(Atomics, OfALife) {
     EXPECT_EQ(cost([&] { kernel.spawn_on(1, there); }), 2u);
     EXPECT_EQ(cost_elsewhere(), 2u + 2u);
   });
-  kernel.boot([&] { kernel.spawn(parent); });
+  kernel.boot_with(parent);
   kernel.finish();
   EXPECT_EQ(here.finishes + there.finishes, 2);
 }
@@ -148,10 +144,7 @@ TEST(Atomics, OfAMove) {
     EXPECT_EQ(S::usage(task).cpu, 1);
     S::kill(task);
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(owner);
-  });
+  kernel.boot_with(task, owner);
   kernel.finish();
 }
 

@@ -397,9 +397,7 @@ TEST(Accounts, AreExactWhereClocksDiffer) {
                   },
                   {.slice = ticks(30)});
     }
-    kernel.boot([&] {
-      for (auto& thread : kernel.threads) kernel.spawn(thread);
-    });
+    kernel.boot_with_all();
     kernel.finish();
     EXPECT_EQ(checked, 30u);
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed;

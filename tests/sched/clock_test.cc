@@ -70,7 +70,7 @@ TEST_F(Clock, ThatStepsBackStandsStillUntilItHasCaughtUp) {
     // What was used is what the steady clock saw.
     EXPECT_LE(S::usage(S::current()).run, ticks(20));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -173,9 +173,7 @@ void work_while(uint64_t seed, void (*disturb)(uint64_t random), uint64_t interr
           attributes);
     }
   }
-  kernel.boot([&] {
-    for (auto& task : kernel.threads) kernel.spawn(task);
-  });
+  kernel.boot_with_all();
   kernel.finish();
   EXPECT_LT(kernel.world.report(0).timer_interrupts, interrupts);
 }

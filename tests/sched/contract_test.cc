@@ -144,7 +144,7 @@ void expect_lines(K& kernel, const Lines& expected) {
 TEST(Contract, ATaskFromItsSpawnToItsEnd) {
   K kernel;
   auto& a = kernel.make("a", [] { Sim::spend(ticks(7)); }, {.name = "a"});
-  kernel.boot([&] { kernel.spawn(a); });
+  kernel.boot_with(a);
   EXPECT_EQ(kernel.run(), End::quiet);
   expect_lines(kernel, {"online", "a: attach", "a: enqueue created", "a: pick", "a: ran 7",
                         "a: dequeue exited", "a: detach"});
@@ -187,10 +187,7 @@ TEST(Contract, ATickIsTheEndOfUntil) {
   K kernel;
   auto& a = kernel.make("a", [] { Sim::spend(ticks(15)); }, {.name = "a"});
   auto& b = kernel.make("b", [] {}, {.name = "b"});
-  kernel.boot([&] {
-    kernel.spawn(a);
-    kernel.spawn(b);
-  });
+  kernel.boot_with(a, b);
   EXPECT_EQ(kernel.run(), End::quiet);
   expect_lines(kernel,
                {"online", "a: attach", "a: enqueue created", "b: attach", "b: enqueue created",
@@ -233,10 +230,7 @@ TEST(Contract, AYieldToWhomCannotRunIsAYield) {
                           S::wake(blocked);
                         },
                         {.name = "a"});
-  kernel.boot([&] {
-    kernel.spawn(blocked);
-    kernel.spawn(a);
-  });
+  kernel.boot_with(blocked, a);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -263,11 +257,7 @@ TEST(Contract, OtherAttributes) {
         S::wake(blocked);
       },
       {.name = "a", .rank = 1});
-  kernel.boot([&] {
-    kernel.spawn(blocked);
-    kernel.spawn(a);
-    kernel.spawn(ready);
-  });
+  kernel.boot_with(blocked, a, ready);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(ready.finishes, 1);
 }
@@ -291,7 +281,7 @@ TEST(Contract, NobodyIsCurrentFromOtherAttributesToTheEndOfAGuard) {
                                 "a: ran 1", "a: put_back yielded", "a: pick"}));
       },
       {.name = "a"});
-  kernel.boot([&] { kernel.spawn(a); });
+  kernel.boot_with(a);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -338,10 +328,7 @@ TEST(Contract, NobodyContendsWithOneThatIsQueued) {
                                     (Lines{"other: enqueue woken"}));
                         },
                         {.name = "a"});
-  kernel.boot([&] {
-    kernel.spawn(a);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(a, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(other.finishes, 1);
 }

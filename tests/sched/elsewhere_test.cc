@@ -45,10 +45,7 @@ TEST(Elsewhere, ARelativeDeadlineDrifts) {
                              EXPECT_EQ(period.missed(), 0u);
                            },
                            {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(noise);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(noise, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_GT(latest, 0u);
   EXPECT_LT(latest, 20u);  // no more than one piece of noise, the last time as the first
@@ -79,7 +76,7 @@ TEST(Elsewhere, AnObjectIsReusedWhileItsStackStillRuns) {
                                  }
                                },
                                {.priority = 2});
-    kernel.boot([&] { kernel.spawn(parent); });
+    kernel.boot_with(parent);
     ASSERT_EQ(kernel.run(), End::quiet) << seed;
     ASSERT_EQ(lives, 10) << seed;
   }
@@ -134,7 +131,7 @@ TEST(Elsewhere, ASuspendedTaskIsWokenByItsTimeout) {
     kernel.world.raise_at(0, 1, at(100));
     kernel.world.raise_at(0, 2, at(150));
     kernel.world.raise_at(0, 3, at(1000));
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(task.finishes, 1);
   }
@@ -366,7 +363,7 @@ TEST(Elsewhere, TheIdleTaskIsTakenForATask) {
     EXPECT_FALSE(idle.kill_requested());
     EXPECT_EQ(S::usage(S::here()).stale, 3u);
   };
-  kernel.boot([&] { kernel.spawn(waker); });
+  kernel.boot_with(waker);
   kernel.world.raise_at(1, 1, at(2000));
   Invariants invariants(kernel);
   kernel.finish();

@@ -265,10 +265,7 @@ TEST(GuardOverASlice, HoldsItsEndBack) {
                             },
                             {.slice = ticks(100)});
   auto& second = kernel.make("second", [&] { kernel.log("second"); });
-  kernel.boot([&] {
-    kernel.spawn(first);
-    kernel.spawn(second);
-  });
+  kernel.boot_with(first, second);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"guarded", "second", "first"}));
 }

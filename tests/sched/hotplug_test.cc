@@ -93,7 +93,7 @@ TEST(Offline, SendsAwayWhateverACpuHas) {
                       EXPECT_TRUE(has_fired);
                     },
                     {.priority = 8});
-    kernel.boot([&] { kernel.spawn(controller); });
+    kernel.boot_with(controller);
     Invariants invariants(kernel);
     kernel.finish();
     invariants.expect_nothing_left();
@@ -117,7 +117,7 @@ TEST(Offline, IsRefusedForTheLastCpuAndForNone) {
     EXPECT_TRUE(S::take_offline(1));
     EXPECT_EQ(S::here().number, 0);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   kernel.finish();
 }
 
@@ -146,7 +146,7 @@ TEST(Offline, OfTheLastCpuThatATaskMayUseIsCounted) {
                                    EXPECT_EQ(S::usage(kernel.cpu(0)).unhoused, 1u);
                                  },
                                  {.priority = 5});
-  kernel.boot([&] { kernel.spawn(controller); });
+  kernel.boot_with(controller);
   Invariants invariants(kernel);
   kernel.finish();
 }
@@ -165,7 +165,7 @@ TEST(Online, TakesTasksAgain) {
         EXPECT_TRUE(S::join(task).has_value());
       }
     });
-    kernel.boot([&] { kernel.spawn(controller); });
+    kernel.boot_with(controller);
     Invariants invariants(kernel);
     kernel.finish();
   });
@@ -229,7 +229,7 @@ TEST(Offline, GivesBackWhatThePolicyGaveOut) {
         S::wake(second);
       },
       some);
-  kernel.boot([&] { kernel.spawn(controller); });
+  kernel.boot_with(controller);
   kernel.finish();
 }
 

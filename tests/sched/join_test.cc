@@ -43,7 +43,7 @@ TEST(Join, GetsTheValueBeforeTheEndAndAfter) {
                                EXPECT_EQ(S::join(task, at(0)), ~uint64_t{6});
                              },
                              {.priority = 2});
-  kernel.boot([&] { kernel.spawn(joiner); });
+  kernel.boot_with(joiner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(joiner.finishes, 1);
 }
@@ -53,10 +53,7 @@ TEST(Join, OfATaskThatReturnsGetsZero) {
   auto& task = kernel.make("task", [] {}, {.priority = 2});
   auto& joiner =
       kernel.make("joiner", [&] { EXPECT_EQ(S::join(task), uint64_t{0}); }, {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(joiner);
-  });
+  kernel.boot_with(task, joiner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(joiner.finishes, 1);
 }
@@ -179,7 +176,7 @@ TEST(Join, OfALifeIsNeverOfAnother) {
                                EXPECT_EQ(S::join(first), error(JoinError::not_alive));
                              },
                              {.priority = 2});
-  kernel.boot([&] { kernel.spawn(joiner); });
+  kernel.boot_with(joiner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(joiner.finishes, 1);
 }
@@ -207,7 +204,7 @@ TEST(Join, GetsTheValueOfItsLifeHoweverSoonTheNextBegins) {
       if (lives == 1 && kernel.try_spawn(task).has_value()) ++respawned;
     };
     kernel.world.raise_at(0, 1, at(when));
-    kernel.boot([&] { kernel.spawn(joiner); });
+    kernel.boot_with(joiner);
     ASSERT_EQ(kernel.run(), End::quiet) << when;
     EXPECT_EQ(joiner.finishes, 1) << when;
   }
@@ -242,7 +239,7 @@ TEST(Life, OfBeforeIsNotWokenCancelledOrKilled) {
     EXPECT_EQ(S::park_until(at(2000)), Woken::by_timeout);
     EXPECT_FALSE(S::current().kill_requested());
   };
-  kernel.boot([&] { kernel.spawn(other); });
+  kernel.boot_with(other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 2);
 }
@@ -324,7 +321,7 @@ TEST(Bond, AreAbandonedYoungestFirstByTheTaskThatEnds) {
                              S::bind(a);
                            },
                            {.priority = 1});
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"a by task", "b by task", "c by task"}));
 }
@@ -350,10 +347,7 @@ TEST(Bond, ThatIsAbandonedMayDoWhatATaskDoes) {
                                kernel.log("joined");
                              },
                              {.priority = 2});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(joiner);
-  });
+  kernel.boot_with(task, joiner);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"d by task", "c by task", "a by task", "joined"}));
 }
@@ -373,7 +367,7 @@ TEST(Bond, IsForgottenWithTheLife) {
                               kernel.spawn(task);
                             },
                             {.priority = 2});
-  kernel.boot([&] { kernel.spawn(other); });
+  kernel.boot_with(other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 2);
   EXPECT_EQ(kernel.lines, Lines{"a by task"});
@@ -386,7 +380,7 @@ TEST(Bond, OfNobodyCannotBeUnbound) {
     S::bind(a);
     S::unbind(b);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(),
             (Panic{"unlock of what another task holds, or unbind of its bond", "task"}));
 }

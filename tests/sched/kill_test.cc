@@ -70,7 +70,7 @@ TEST(KillBeforeItRuns, ByATaskHandsItToTheSinkBeforeItReturns) {
     Sim::unmask(irq);
     kernel.log("sink");
   };
-  kernel.boot([&] { kernel.spawn(killer); });
+  kernel.boot_with(killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"sink", "killer", "next"}));
 }
@@ -116,7 +116,7 @@ TEST(KillBeforeItRuns, InAnInterruptHandsItToTheSinkOnTheIdleTask) {
       if (&thread == &task) kernel.log("sink");
     };
     kernel.world.raise_at(0, 1, at(60));
-    kernel.boot([&] { kernel.spawn(runner); });
+    kernel.boot_with(runner);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(kernel.lines, busy ? (Lines{"sink", "runner"}) : (Lines{"runner", "sink"}));
     expect_never_ran(task);
@@ -144,7 +144,7 @@ TEST(KillBeforeItRuns, UnderAGuardOrMaskedComesWhenThatEnds) {
                                expect_never_ran(second);
                              },
                              {.priority = 2});
-  kernel.boot([&] { kernel.spawn(killer); });
+  kernel.boot_with(killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(killer.finishes, 1);
 }
@@ -174,7 +174,7 @@ TEST(KillBeforeItRuns, InTheSinkDoesNotNest) {
                                for (auto* task : {&first, &second, &third}) expect_never_ran(*task);
                              },
                              {.priority = 1});
-  kernel.boot([&] { kernel.spawn(killer); });
+  kernel.boot_with(killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"victim", "victim", "victim", "killer"}));
 }
@@ -196,7 +196,7 @@ TEST(KillBeforeItRuns, LetsAMoreUrgentTaskRunAfterTheSink) {
                                kernel.log("killer");
                              },
                              {.priority = 1});
-  kernel.boot([&] { kernel.spawn(killer); });
+  kernel.boot_with(killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"sink", "urgent", "killer"}));
 }
@@ -228,7 +228,7 @@ TEST(KillBeforeItRuns, ForgetsAWakeAndIsSpawnedAgain) {
                                S::wake(task);
                              },
                              {.priority = 1});
-  kernel.boot([&] { kernel.spawn(killer); });
+  kernel.boot_with(killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(runs, 1);
   EXPECT_EQ(kernel.lines, Lines{"woken"});
@@ -249,7 +249,7 @@ TEST(KillBeforeItRuns, IsNotAKillOfTheTaskThatIsCurrent) {
     if (&S::current() == &task) S::kill(task);
   };
   for (uint64_t when = 1; when < 100; ++when) kernel.world.raise_at(0, 1, at(when));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"ran"});
   EXPECT_FALSE(task.never_ran());
@@ -282,7 +282,7 @@ TEST(KillBeforeItRuns, OfOneThatLostTheCpuOnItsWayToItsEntry) {
       if (was_current) kernel.spawn(killer);
     };
     kernel.world.raise_at(0, 1, at(when));
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), End::quiet);
     if (!was_current) continue;
     EXPECT_EQ(task.finishes, 1);
@@ -428,7 +428,7 @@ TEST(Dead, CannotBeSpawnedBeforeTheSinkHasIt) {
       kernel.on_device = [&](uint32_t, auto&) { again(task); };
       kernel.world.raise_at(0, 1, at(when));
       kernel.world.raise_at(1, 1, at(when));
-      kernel.boot([&] { kernel.spawn(killer); });
+      kernel.boot_with(killer);
       ASSERT_EQ(kernel.run(), End::quiet) << when;
       EXPECT_EQ(task.finishes, lives) << when;
     }

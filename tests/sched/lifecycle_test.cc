@@ -95,7 +95,7 @@ TEST(Exit, EndsTheTaskThere) {
     S::exit();
     kernel.log("after");
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"before"});
   EXPECT_EQ(task.finishes, 1);
@@ -120,7 +120,7 @@ TEST(Exit, TakesTheTaskFromWhoeverWouldCancelItsWait) {
       };
       kernel.world.raise_at(0, 1, at(1000));
       kernel.world.raise_at(0, 2, at(1000 + delay));
-      kernel.boot([&] { kernel.spawn(task); });
+      kernel.boot_with(task);
       EXPECT_EQ(kernel.run(), End::quiet) << delay;
       EXPECT_EQ(task.finishes, 1);
     }
@@ -149,10 +149,7 @@ TEST(Sink, RunsOnTheIdleTaskUnmaskedAndAllowsWhatAnInterruptMay) {
     EXPECT_EQ(S::state(task), State::finished);
     kernel.log("sink");
   };
-  kernel.boot([&] {
-    kernel.spawn(woken);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(woken, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"sink", "woken"}));
 }
@@ -169,10 +166,7 @@ TEST(Sink, GetsATaskOnlyOnceItIsOffItsStack) {
   kernel.on_finish = [&](auto& thread) {
     if (&thread == &task && lives < kLives) kernel.spawn(task);
   };
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(bystander);
-  });
+  kernel.boot_with(task, bystander);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(lives, kLives);
   EXPECT_EQ(task.finishes, kLives);
@@ -196,7 +190,7 @@ TEST(Sink, HandsTheStorageBackForGood) {
       std::memset(storage.data(), 0xdb, storage.size());
     }
   });
-  kernel.boot([&] { kernel.spawn(maker); });
+  kernel.boot_with(maker);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(lives, kLives);
 }
@@ -228,10 +222,7 @@ TEST(NextLife, ForgetsPermitKillAndStatistics) {
     EXPECT_EQ(S::state(task), State::blocked);
     S::wake(task);
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"woken in the second life"});
   EXPECT_EQ(task.finishes, 2);
@@ -246,10 +237,7 @@ TEST(NextLife, MayHaveAnotherPriority) {
     task.attributes = {.priority = 1};
     kernel.spawn(task);
   };
-  kernel.boot([&] {
-    kernel.spawn(other);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(other, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"task", "other", "task"}));
 }

@@ -36,10 +36,7 @@ class Misuse : public testing::Test {
   hal::sim::Outcome run(std::function<void()> body) {
     auto& culprit = kernel.make("culprit", std::move(body));
     auto& other = kernel.make("other", [] {});
-    kernel.boot([&] {
-      kernel.spawn(culprit);
-      kernel.spawn(other);
-    });
+    kernel.boot_with(culprit, other);
     return kernel.run();
   }
   // The same in an interrupt that comes while "culprit" computes.
@@ -220,10 +217,7 @@ TYPED_TEST(Misuse, CorruptedLinkFoundAtAWake) {
   });
   auto& other = kernel.make("other", [] { S::park(); });
   sleeper = &other;
-  kernel.boot([&] {
-    kernel.spawn(other);
-    kernel.spawn(culprit);
-  });
+  kernel.boot_with(other, culprit);
   EXPECT_EQ(kernel.run(), (Panic{"corrupted queue link", "other"}));
 }
 
@@ -244,7 +238,7 @@ TEST_F(MisuseInADebugBuild, YieldUnderAGuardAlone) {
     const S::NoPreempt guard;
     S::yield();
   });
-  kernel.boot([&] { kernel.spawn(culprit); });
+  kernel.boot_with(culprit);
   EXPECT_EQ(kernel.run(), (Panic{kGuarded, "culprit"}));
 }
 

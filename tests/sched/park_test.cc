@@ -30,9 +30,7 @@ TEST(Yield, TakesTurns) {
       }
     });
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"}));
 }
@@ -54,7 +52,7 @@ TYPED_TEST(YieldAlone, ReturnsAtOnceWithoutASwitch) {
   if constexpr (std::is_same_v<TypeParam, FixedPriorityThreshold>) {
     task.attributes = {.priority = 5, .threshold = 9};
   }
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -73,10 +71,7 @@ TEST(Park, LetsOthersRunUntilTheWake) {
     S::wake(sleeper);
     kernel.log("goes on");
   });
-  kernel.boot([&] {
-    kernel.spawn(sleeper);
-    kernel.spawn(waker);
-  });
+  kernel.boot_with(sleeper, waker);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"parks", "wakes", "goes on", "is woken"}));
 }
@@ -96,10 +91,7 @@ TEST(Park, PassesAtOnceAfterAnEarlierWakeAndThatOnce) {
     kernel.log("other");
     S::wake(task);
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"passed", "other", "woken"}));
 }
@@ -131,10 +123,7 @@ TEST(Wake, OfABlockedTaskTwiceLeavesAPermit) {
   auto& waker = kernel.make("waker", [&] {
     for (int i = 0; i < 3; ++i) S::wake(task);
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(waker);
-  });
+  kernel.boot_with(task, waker);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"passed twice"});
   EXPECT_EQ(S::state(task), State::blocked);
@@ -152,7 +141,7 @@ TEST(Wake, FromAnInterruptEndsTheIdleTime) {
     S::wake(task);
   };
   kernel.world.raise_at(0, 7, at(12345));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(woken_at, 12345u);
 }
@@ -178,10 +167,7 @@ TEST(Wake, OfATaskThatIsNotAliveIsIgnoredAndCounted) {
     EXPECT_FALSE(task.kill_requested());
     EXPECT_FALSE(never_spawned.kill_requested());
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
   EXPECT_EQ(other.finishes, 1);
@@ -200,10 +186,7 @@ TEST(Kill, EndsAPark) {
     kernel.log("cleans up");
   });
   auto& killer = kernel.make("killer", [&] { S::kill(task); });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(killer);
-  });
+  kernel.boot_with(task, killer);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"cleans up"});
   EXPECT_EQ(task.finishes, 1);
@@ -265,10 +248,7 @@ TEST(Kill, AfterAWakeBeforeTheTaskRunsIsWhatTheNextParkReports) {
     S::kill(task);
     EXPECT_EQ(S::usage(kernel.cpu(0)).wakes, 1u);
   });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"knows"});
 }
@@ -282,7 +262,7 @@ TEST(Kill, OfTheRunningTaskTakesNothingFromIt) {
     kernel.log("goes on");
     EXPECT_EQ(S::park(), Woken::by_kill);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"goes on"});
   EXPECT_EQ(task.finishes, 1);

@@ -37,7 +37,7 @@ TEST(SpawnIn, FindsAnIdleCpuForEach) {
     for (size_t i = 0; i < 3; ++i) kernel.spawn_in({}, kernel.threads[i]);
     Sim::spend(ticks(1000));
   });
-  kernel.boot([&] { kernel.spawn(parent); });
+  kernel.boot_with(parent);
   kernel.finish();
   EXPECT_EQ(began, (std::vector{0, 1, 1, 1}));
 }
@@ -116,7 +116,7 @@ TEST(Floating, StaysWhereItWasIfThatIsIdle) {
       S::wake(task);
     }
   });
-  kernel.boot([&] { kernel.spawn(waker); });
+  kernel.boot_with(waker);
   Invariants invariants(kernel);
   kernel.finish();
 }
@@ -186,7 +186,7 @@ TEST(Floating, IsReachedByEverythingThatIsAskedOfIt) {
       floats();
       S::kill(task);
     });
-    kernel.boot([&] { kernel.spawn(other); });
+    kernel.boot_with(other);
     Invariants invariants(kernel);
     kernel.finish();
     invariants.expect_nothing_left();
@@ -260,7 +260,7 @@ TEST(Place, IsThePolicysToSay) {
     kernel.spawn_in({}, other);
     EXPECT_EQ(S::usage(kernel.cpu(0)).misplaced, 1u);
   });
-  kernel.boot([&] { kernel.spawn(waker); });
+  kernel.boot_with(waker);
   kernel.finish();
   EXPECT_EQ(Directed::whys, (std::vector{Enter::created, Enter::woken, Enter::created}));
 }

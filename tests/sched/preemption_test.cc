@@ -28,7 +28,7 @@ std::string now_as_text() { return std::to_string(Sim::now().ticks); }
 TEST(Slice, OfALoneTaskDoesNotExist) {
   Kernel<RoundRobin> kernel;
   auto& task = kernel.make("task", [] { Sim::spend(ticks(1'000'000)); }, {.slice = ticks(10)});
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).timer_interrupts, 0u);
   EXPECT_EQ(kernel.world.report(0).arms, 0u);
@@ -45,7 +45,7 @@ TEST(Slice, BeginsWhenCompanyComes) {
                             {.slice = ticks(100)});
   kernel.on_device = [&](uint32_t, auto&) { kernel.spawn(second); };
   kernel.world.raise_at(0, 1, at(1000));
-  kernel.boot([&] { kernel.spawn(first); });
+  kernel.boot_with(first);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"second 1100", "first 2010"}));
 }
@@ -58,7 +58,7 @@ TEST(Slice, GoesOnWhenMoreCompanyComes) {
   kernel.on_device = [&](uint32_t line, auto&) { kernel.spawn(line == 2 ? second : third); };
   kernel.world.raise_at(0, 2, at(1000));
   kernel.world.raise_at(0, 3, at(1060));
-  kernel.boot([&] { kernel.spawn(first); });
+  kernel.boot_with(first);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"second 1100", "third 1100"}));
 }
@@ -75,9 +75,7 @@ TEST(Slice, TakesEffectToTheTick) {
                 },
                 {.slice = ticks(slice)});
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"100 from 10", "250 from 110", "100 from 360", "250 from 460"}));
 }
@@ -97,9 +95,7 @@ TEST(Slice, IsArmedLazily) {
                 },
                 {.slice = ticks(1000)});
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   const hal::sim::CpuReport report = kernel.world.report(0);
   EXPECT_GE(report.switches, 2 * kYields);
@@ -120,10 +116,7 @@ TEST(Slice, EndsWithoutASwitchWhereNobodyIsLeft) {
                             {.slice = ticks(100)});
   // Leaves at once, while the timer is armed for the first one's slice.
   auto& second = kernel.make("second", [] {}, {.slice = ticks(100)});
-  kernel.boot([&] {
-    kernel.spawn(second);
-    kernel.spawn(first);
-  });
+  kernel.boot_with(second, first);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_LE(kernel.world.report(0).timer_interrupts, 1u);
   EXPECT_EQ(first.finishes, 1);
@@ -148,10 +141,7 @@ TEST(Preemption, ByAnInterruptThatWakes) {
                           {.priority = 1});
   kernel.on_device = [&](uint32_t, auto& interrupt) { interrupt.wake(high); };
   kernel.world.raise_at(0, 1, at(500));
-  kernel.boot([&] {
-    kernel.spawn(high);
-    kernel.spawn(low);
-  });
+  kernel.boot_with(high, low);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"high 500", "low 1010"}));
 }
@@ -197,9 +187,7 @@ TEST(Preemption, KeepsTheTasksPlaceInLine) {
                 },
                 {.priority = 1});
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"first", "second"}));
 }
@@ -273,9 +261,7 @@ TEST(Preemption, RespectsAThreshold) {
                              kernel.log("task again");
                            },
                            {.priority = 5, .threshold = 10});
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"12", "task", "8", "task again"}));
   EXPECT_EQ(task.finishes, 1);
@@ -287,10 +273,7 @@ TEST(Preemption, DoesNotHappenAtAnInterruptThatAsksForNothing) {
   auto& other = kernel.make("other", [] {});
   kernel.on_device = [](uint32_t, auto&) {};
   for (uint64_t when = 100; when < 1000; when += 100) kernel.world.raise_at(0, 1, at(when));
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).device_interrupts, 9u);
   EXPECT_EQ(kernel.world.report(0).preempts, 0u);
@@ -302,7 +285,7 @@ TEST(Preemption, DoesNotHappenAtAKickWithoutMail) {
   auto& task = kernel.make("task", [] {
     for (int i = 0; i < 10; ++i) Sim::kick(0);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).kick_interrupts, 10u);
   EXPECT_EQ(kernel.world.report(0).preempts, 0u);
@@ -325,10 +308,7 @@ TEST(Idle, TakesNoInterruptUntilThereIsSomethingToDo) {
     auto& other = kernel.make("other", [] {}, {.slice = ticks(1000)});
     kernel.on_device = [&](uint32_t, auto& interrupt) { interrupt.wake(task); };
     kernel.world.raise_at(0, 1, at(1'000'000'000));
-    kernel.boot([&] {
-      kernel.spawn(task);
-      kernel.spawn(other);
-    });
+    kernel.boot_with(task, other);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(kernel.lines, Lines{"1000000000"});
     EXPECT_EQ(kernel.world.report(0).timer_interrupts, 0u);
@@ -454,9 +434,7 @@ Lines order_of_ends(const std::function<typename P::Attributes(int)>& attributes
     kernel.make(std::to_string(i), [] { Sim::spend(ticks(1000)); }, attributes(i));
   }
   kernel.on_finish = [&](auto& thread) { kernel.log(thread.text); };
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
   return kernel.lines;
 }

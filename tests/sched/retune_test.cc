@@ -54,10 +54,7 @@ TEST(Retune, OfAReadyTaskMayPreempt) {
                              EXPECT_EQ(S::usage(S::current()).preemptions, 1u);
                            },
                            {.priority = 5});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"other", "task"}));
 }
@@ -72,10 +69,7 @@ TEST(Retune, OfTheRunningTaskBelowAnotherSwitches) {
                              EXPECT_EQ(S::attributes(S::current()), (Attributes{.priority = 4}));
                            },
                            {.priority = 5});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"other", "task"}));
 }
@@ -93,10 +87,7 @@ TEST(Retune, OfTheRunningTaskThatStaysTheHighestDoesNotSwitch) {
                              kernel.log("task");
                            },
                            {.priority = 6});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"task", "other"}));
 }
@@ -117,10 +108,7 @@ TEST(Retune, OfABlockedTaskCountsFromItsWake) {
                              kernel.log("task");
                            },
                            {.priority = 5});
-  kernel.boot([&] {
-    kernel.spawn(sleeper);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(sleeper, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"task", "sleeper"}));
 }
@@ -145,11 +133,7 @@ TEST(Retune, ThatIsRefusedKeepsTheAttributesInEveryState) {
                            },
                            {.priority = 5});
   kernel.on_finish = [&](auto& thread) { kernel.log("end of " + thread.text); };
-  kernel.boot([&] {
-    kernel.spawn(sleeper);
-    kernel.spawn(ready);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(sleeper, ready, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines,
             (Lines{"end of sleeper", "task", "end of task", "ready", "end of ready"}));
@@ -169,10 +153,7 @@ TEST(Retune, OfTheRunningTaskUnderAGuardWaitsForItsEnd) {
                              kernel.log("task");
                            },
                            {.priority = 5});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"guarded", "other", "task"}));
 }
@@ -188,10 +169,7 @@ TEST(Retune, InAnInterruptOfTheRunningTask) {
                            {.priority = 5});
   kernel.on_device = [&](uint32_t, auto&) { EXPECT_TRUE(S::retune(task, {.priority = 3})); };
   kernel.world.raise_at(0, 1, at(500));
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"other", "task"}));
 }
@@ -211,10 +189,7 @@ TEST(Retune, GivesAnotherSliceFromTheNextTurnOn) {
                                Sim::spend(ticks(1000));
                              },
                              {.slice = ticks(100)});
-  kernel.boot([&] {
-    kernel.spawn(first);
-    kernel.spawn(second);
-  });
+  kernel.boot_with(first, second);
   EXPECT_EQ(kernel.run(), End::quiet);
   // 100, then turns of 10 between turns of 100.
   EXPECT_EQ(kernel.lines, (Lines{"first 655"}));
@@ -241,10 +216,7 @@ TEST(Retune, OfARunningTaskThatWaitsBeforeTheKickComes) {
     S::sleep_for(ticks(100));
   });
   auto& other = kernel.make("other", [] { Sim::spend(ticks(5000)); });
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(Metered::used, 5000u);
 }

@@ -262,9 +262,7 @@ TEST(OneQueue, SharesAllCpusInTurns) {
   for (int i = 0; i < 3; ++i) {
     kernel.make("task", [] { Sim::spend(ticks(2000)); }, {.slice = ticks(100)});
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   kernel.on_finish = [](K::Thread& thread) {
     EXPECT_EQ(S::usage(thread).run, ticks(2000));
     EXPECT_GE(S::now(), at(1000 + 3000 - 300));

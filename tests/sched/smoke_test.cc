@@ -30,10 +30,7 @@ TEST(Smoke, TwoTasksYieldParkWakeAndFinish) {
     S::exit();
   });
   kernel.on_finish = [&](auto& thread) { kernel.log("sink has " + thread.text); };
-  kernel.boot([&] {
-    kernel.spawn(first);
-    kernel.spawn(second);
-  });
+  kernel.boot_with(first, second);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines,
             (std::vector<std::string>{"first begins", "second begins", "first yields",

@@ -62,7 +62,7 @@ TEST(Spawn, FromATaskAndFromAnInterruptAndFromTheSink) {
     if (&thread == &third) kernel.spawn(fourth);
   };
   kernel.world.raise_at(0, 1, at(50));
-  kernel.boot([&] { kernel.spawn(first); });
+  kernel.boot_with(first);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"first", "second", "third", "fourth"}));
 }
@@ -187,7 +187,7 @@ TEST(Spawn, MayRunTheTaskBeforeItReturns) {
                             kernel.log("low");
                           },
                           {.priority = 1});
-  kernel.boot([&] { kernel.spawn(low); });
+  kernel.boot_with(low);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"high", "low"}));
 }

@@ -122,7 +122,7 @@ TEST(CpuUsage, CountsIdleTimeToTheTick) {
     interrupt.wake(task);
   };
   kernel.world.raise_at(0, 1, at(1000));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -231,9 +231,7 @@ TEST(Statistics, LeaveNoTimeOut) {
                 },
                 {.slice = ticks(50)});
   }
-  kernel.boot([&] {
-    for (auto& thread : kernel.threads) kernel.spawn(thread);
-  });
+  kernel.boot_with_all();
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -252,10 +250,7 @@ TEST(Latency, IsCountedOncePerTurnInTheTaskAndTheCpu) {
   auto& second = kernel.make("second", [&] { Sim::spend(ticks(5)); });  // after 100
   kernel.on_device = [&](uint32_t, auto& interrupt) { interrupt.wake(first); };
   kernel.world.raise_at(0, 1, at(1000));
-  kernel.boot([&] {
-    kernel.spawn(first);
-    kernel.spawn(second);
-  });
+  kernel.boot_with(first, second);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(first.latency().read(0), 2u);   // at first, and woken while nobody ran
   EXPECT_EQ(first.latency().read(3), 1u);   // 5
@@ -280,7 +275,7 @@ TEST(Latency, IsForgottenInTheNextLife) {
   kernel.on_finish = [&](auto& thread) {
     if (thread.finishes == 1) kernel.spawn(thread);
   };
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 2);
 }

@@ -36,7 +36,7 @@ TEST(Suspend, AReadyTaskDoesNotRunUntilItIsResumed) {
                               EXPECT_FALSE(S::resume(task));
                             },
                             {.priority = 2});
-  kernel.boot([&] { kernel.spawn(other); });
+  kernel.boot_with(other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"other", "task"}));
 }
@@ -56,7 +56,7 @@ TEST(Suspend, NestsTo255) {
                               EXPECT_FALSE(S::resume(task));
                             },
                             {.priority = 2});
-  kernel.boot([&] { kernel.spawn(other); });
+  kernel.boot_with(other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"task"});
 }
@@ -76,7 +76,7 @@ TEST(Suspend, OfOneselfStopsBeforeItReturns) {
     EXPECT_TRUE(S::resume(task));
   };
   kernel.world.raise_at(0, 1, at(500));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -128,7 +128,7 @@ TEST(Suspend, AndResumeBeforeASwitchIsNone) {
     EXPECT_TRUE(S::resume(task));
   };
   kernel.world.raise_at(0, 1, at(100));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -152,10 +152,7 @@ TEST(Suspend, UnderAGuardComesWhenThatEnds) {
                               kernel.log("done");
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"guarded", "other", "resumed", "done"}));
 }
@@ -183,10 +180,7 @@ TEST(Suspend, MaskedByTheKernelComesSoon) {
         kernel.log("resumed");
       };
       kernel.world.raise_at(0, 1, at(1000));
-      kernel.boot([&] {
-        kernel.spawn(task);
-        kernel.spawn(other);
-      });
+      kernel.boot_with(task, other);
       EXPECT_EQ(kernel.run(), End::quiet);
       if (!exits) EXPECT_EQ(kernel.lines, (Lines{"resumed", "task"}));
       EXPECT_EQ(task.finishes, 1);
@@ -220,10 +214,7 @@ TEST(Suspend, ATaskThatWaitsIsNotRunByItsTimeout) {
                               EXPECT_TRUE(S::resume(task));
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -264,10 +255,7 @@ TEST(Suspend, ATaskThatWaitsGoesOnWaitingWhenItIsResumed) {
                               }
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -319,7 +307,7 @@ TEST(Suspend, IsNotInheritedByTheNextLife) {
   kernel.on_finish = [&](K::Thread& thread) {
     if (&thread == &task && runs == 0) kernel.spawn(task);
   };
-  kernel.boot([&] { kernel.spawn(other); });
+  kernel.boot_with(other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(runs, 1);
 }
@@ -338,10 +326,7 @@ TEST(Suspend, GivesNewAttributesWithoutRunning) {
                               kernel.log("after");
                             },
                             {.priority = 2});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"other", "task", "after"}));
 }

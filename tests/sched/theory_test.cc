@@ -309,10 +309,7 @@ TEST(Theory, AYieldWaitsForTheNextPeriod) {
                                {.runtime = ticks(40), .period = ticks(100)});
   auto& greedy = kernel.make("greedy", [] { Sim::spend(ticks(300)); },
                              {.runtime = ticks(10), .period = ticks(20)});
-  kernel.boot([&] {
-    kernel.spawn(periodic);
-    kernel.spawn(greedy);
-  });
+  kernel.boot_with(periodic, greedy);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(begins, (Numbers{20, 120, 220, 320}));  // behind the shorter deadline, each time
   EXPECT_EQ(kernel.cpu(0).policy().misses(periodic), 0u);

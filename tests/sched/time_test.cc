@@ -55,7 +55,7 @@ TEST(Sleep, EndsAtItsInstantAndNotBefore) {
     EXPECT_EQ(S::now(), at(1300));
     EXPECT_EQ(S::usage(S::current()).wakes, 3u);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).timer_interrupts, 3u);
 }
@@ -74,7 +74,7 @@ TEST(Sleep, WithoutALimitNeedsAnother) {
     };
     kernel.world.raise_at(0, 1, at(100));
     kernel.world.raise_at(0, 2, at(200));
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(task.finishes, 1);
     EXPECT_EQ(kernel.world.report(0).timer_interrupts, 0u);
@@ -96,7 +96,7 @@ TEST(Sleep, ReachesAsFarAsTheClock) {
       EXPECT_EQ(S::now(), at(when));
     }
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -114,7 +114,7 @@ TEST(Sleep, UntilAbsoluteInstantsDoesNotDrift) {
                              }
                            },
                            {.priority = 1});
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).timer_interrupts, 100u);
 }
@@ -165,7 +165,7 @@ TEST(Periodic, KeepsItsInstantsAndCountsWhatItMissed) {
     S::kill(S::current());
     EXPECT_EQ(period.next(), Waited::killed);
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
 }
 
@@ -186,10 +186,7 @@ TEST(Interrupts, DoNotComeWhileThereIsNothingToDo) {
                               S::wake(task);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(waker);
-  });
+  kernel.boot_with(task, waker);
   EXPECT_EQ(kernel.run(at(99'000)), End::until);
   EXPECT_EQ(kernel.world.report(0).timer_interrupts, 1u);
   EXPECT_EQ(kernel.world.report(0).armed, at(100'000));
@@ -224,7 +221,7 @@ TEST(Interrupts, OnTheWayToAFarInstantAreHarmless) {
     S::sleep_until(at(10'010));
     EXPECT_EQ(S::now(), at(10'010));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.world.report(0).timer_interrupts, 10u);
 }
@@ -343,7 +340,7 @@ TEST(Alarms, FireInOrderAndMayBeArmedAnewAndCancelled) {
     EXPECT_TRUE(S::cancel(not_ever));
     EXPECT_FALSE(S::cancel(first));
   });
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"past 10", "periodic 150", "periodic 250", "first 300",
                                  "second 300", "moved 300", "periodic 350"}));
@@ -372,10 +369,7 @@ TEST(Alarms, MayDoWhatAnInterruptMay) {
   kernel.on_finish = [&](K::Thread& thread) {
     if (&thread == &victim) EXPECT_TRUE(S::resume(task));
   };
-  kernel.boot([&] {
-    kernel.spawn(parked);
-    kernel.spawn(task);
-  });
+  kernel.boot_with(parked, task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"urgent", "task"}));
   EXPECT_EQ(parked.finishes, 1);
@@ -399,7 +393,7 @@ TEST(Alarms, WithSlackShareAnInterrupt) {
         EXPECT_LE(alarms[i].when(), at(10'000 + i * 20 + slack));
       }
     });
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(fired, 8);
     EXPECT_EQ(kernel.world.report(0).waits, slack == 0 ? 8u : 1u);

@@ -47,10 +47,7 @@ TEST(Token, OfTwoWakesIsOne) {
                               EXPECT_EQ(S::state(task), State::ready);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    kernel.spawn(task);
-    kernel.spawn(other);
-  });
+  kernel.boot_with(task, other);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, Lines{"once"});
 }
@@ -99,10 +96,7 @@ TEST(Token, ThatComesFirstIsTheOnlyReason) {
           Sim::unmask(irq);
         };
       }
-      kernel.boot([&] {
-        kernel.spawn(task);
-        kernel.spawn(other);
-      });
+      kernel.boot_with(task, other);
       ASSERT_EQ(kernel.run(), End::quiet);
       EXPECT_EQ(task.finishes, 1);
     }
@@ -124,7 +118,7 @@ TEST(Token, IsNotLostOnTheWayIntoAWait) {
       interrupt.wake(task);
     };
     kernel.world.raise_at(0, 1, at(when));
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     ASSERT_EQ(kernel.run(), End::quiet) << when;
     ASSERT_EQ(task.finishes, 1) << when;
   }
@@ -151,7 +145,7 @@ TEST(Token, GivenToASleeperIsKeptForItsPark) {
   kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) { interrupt.wake(task); };
   kernel.world.raise_at(0, 1, at(100));
   kernel.world.raise_at(0, 1, at(200));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }
@@ -185,7 +179,7 @@ TEST(Token, GivenToOneThatWaitsForSomethingElseIsKeptForItsPark) {
     if (!before) kernel.world.raise_at(0, 1, at(100));
     kernel.world.raise_at(0, 2, at(300));
     kernel.world.raise_at(0, 3, at(110));
-    kernel.boot([&] { kernel.spawn(task); });
+    kernel.boot_with(task);
     EXPECT_EQ(kernel.run(), End::quiet);
     EXPECT_EQ(task.finishes, 1);
   }
@@ -226,7 +220,7 @@ TEST(Token, OfADeafWaitIsOnlyWhatItWaitsFor) {
     }
   };
   for (uint32_t line = 1; line <= 3; ++line) kernel.world.raise_at(0, line, at(100 + line * 100));
-  kernel.boot([&] { kernel.spawn(task); });
+  kernel.boot_with(task);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(task.finishes, 1);
 }

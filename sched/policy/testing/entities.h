@@ -11,6 +11,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "sched/policy/compose.h"
 #include "sched/policy/policy.h"
 
 namespace sched::conformance {
@@ -23,13 +24,7 @@ class Entities {
   using Attributes = typename P::Attributes;
   static constexpr int kNobody = -1;
   static constexpr bool kInherits = Inherits<P>;
-  using Claim = decltype([] {
-    if constexpr (kInherits) {
-      return std::type_identity<typename P::Claim>();
-    } else {
-      return std::type_identity<bool>();
-    }
-  }())::type;
+  using Claim = ClaimOf<P>;
   static_assert(std::is_trivially_destructible_v<Entity>, "an entity's memory just ends");
 
   /// `away`: it has moved to another CPU, and may come back.

@@ -72,6 +72,16 @@ class Log {
 
 using Lines = std::vector<std::string>;
 
+// Runs `code` on CPU 0, started and masked, and then until nothing happens any more.
+inline void run_one(World& world, const std::function<void()>& code) {
+  M::Local local;
+  world.boot(0, [&] {
+    M::start_cpu(local, 0);
+    code();
+  });
+  EXPECT_EQ(world.run(), End::quiet);
+}
+
 }  // namespace hal::sim::test
 
 #endif  // BATON_TESTS_HAL_SIM_GUEST_H_

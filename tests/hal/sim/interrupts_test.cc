@@ -18,15 +18,12 @@ namespace {
 TEST(Interrupts, AreTakenInsideSpendAtTheirExactInstant) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(100));
     M::unmask(M::kUnmasked);
     M::spend(ticks(1000));
     EXPECT_EQ(M::now(), at(1001));
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, Lines{"timer 100"});
   EXPECT_EQ(world.report(0).timer_interrupts, 1u);
 }
@@ -34,50 +31,41 @@ TEST(Interrupts, AreTakenInsideSpendAtTheirExactInstant) {
 TEST(Interrupts, AtTheLastInstantOfSpendAreTakenBeforeItReturns) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(101));
     M::unmask(M::kUnmasked);
     M::spend(ticks(100));
     log.lines.push_back("spent");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"timer 101", "spent"}));
 }
 
 TEST(Interrupts, WaitWhileMasked) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(100));
     M::spend(ticks(1000));
     log.lines.push_back("unmask");
     M::unmask(M::kUnmasked);
     log.lines.push_back("unmasked");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"unmask", "timer 1001", "unmasked"}));
 }
 
 TEST(Interrupts, AreTakenEarliestFirst) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
   world.raise_at(0, 5, at(30));
   world.raise_at(0, 6, at(10));
   world.raise_at(0, 7, at(10));
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(20));
     M::spend(ticks(15));
     M::kick(0);
     M::spend(ticks(100));
     M::unmask(M::kUnmasked);
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"line 6 116", "line 7 116", "kick 116", "timer 116", "line 5 116"}));
   EXPECT_EQ(world.report(0).device_interrupts, 3u);
 }
@@ -85,46 +73,37 @@ TEST(Interrupts, AreTakenEarliestFirst) {
 TEST(Interrupts, AreTakenEarliestFirstWithTheTimerBeforeAKick) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(5));
     M::spend(ticks(15));
     M::kick(0);
     M::unmask(M::kUnmasked);
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"timer 16", "kick 16"}));
 }
 
 TEST(Interrupts, AreTakenAtEveryMachineCallWhenUnmasked) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::unmask(M::kUnmasked);
     world.raise_at(0, 1, at(0));
     M::now();
     log.lines.push_back("now");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"line 1 1", "now"}));
 }
 
 TEST(Interrupts, StayMaskedByUnmaskingToAMaskedState) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::kick(0);
     const M::Irq outer = M::mask();
     M::unmask(outer);
     EXPECT_EQ(M::mask(), M::Irq::masked);
     log.lines.push_back("masked");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, Lines{"masked"});
 }
 
@@ -165,16 +144,13 @@ TEST(Interrupts, MayBeTakenInsideAnInterruptThatUnmasks) {
     lines.push_back("out " + std::to_string(interrupt.line));
     return false;
   }});
-  M::Local local;
   world.raise_at(0, 1, at(10));
   world.raise_at(0, 2, at(20));
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::unmask(M::kUnmasked);
     M::spend(ticks(100));
     EXPECT_EQ(M::now(), at(121));
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(lines, (Lines{"in 1", "in 2", "out 2", "out 1"}));
 }
 
@@ -225,25 +201,20 @@ TEST(Interrupts, PreemptATaskInTheMiddleOfItsWork) {
 TEST(Timer, AnInstantInThePastInterruptsAtOnce) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::spend(ticks(50));
     M::arm(at(0));
     log.lines.push_back("armed");
     M::unmask(M::kUnmasked);
     log.lines.push_back("unmasked");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"armed", "timer 51", "unmasked"}));
 }
 
 TEST(Timer, ArmReplacesAndNeverSilences) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(10));
     M::arm(at(20));
     M::unmask(M::kUnmasked);
@@ -255,7 +226,6 @@ TEST(Timer, ArmReplacesAndNeverSilences) {
     M::unmask(M::kUnmasked);
     M::spend(ticks(10));
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, Lines{"timer 20"});
   EXPECT_EQ(world.report(0).arms, 5u);  // one of them by the handler
   EXPECT_EQ(world.report(0).armed, never);
@@ -263,25 +233,20 @@ TEST(Timer, ArmReplacesAndNeverSilences) {
 
 TEST(Timer, SilencesForEveryInstantThatIsNoDeadline) {
   World world({.timer_reach = ticks(100)});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     for (const Instant no_deadline : {never, Instant{UINT64_MAX}}) {
       M::arm(at(20));
       M::arm(no_deadline);
       M::wait();
     }
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(world.now(), at(1));
 }
 
 TEST(Timer, InterruptsEarlyWhereItsHardwareReachesNoFarther) {
   Log log;
   World world({.timer_reach = ticks(100), .interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::spend(ticks(10));
     M::arm(at(1000));
     M::unmask(M::kUnmasked);
@@ -291,7 +256,6 @@ TEST(Timer, InterruptsEarlyWhereItsHardwareReachesNoFarther) {
     M::unmask(M::kUnmasked);
     M::spend(ticks(500));
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"timer 111", "timer 600"}));
 }
 
@@ -392,16 +356,13 @@ TEST(Kick, MergesWithOneThatIsPending) {
 TEST(Kick, OfItselfIsTakenAtOnceWhenUnmasked) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::kick(0);
     log.lines.push_back("masked");
     M::unmask(M::kUnmasked);
     M::kick(0);
     log.lines.push_back("unmasked");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"masked", "kick 1", "kick 1", "unmasked"}));
 }
 
@@ -420,47 +381,38 @@ TEST(Kick, OfACpuThatIsDoneIsHarmless) {
 TEST(Device, InterruptsFromOutsideAndFromAGuest) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
   world.raise_at(0, 1, at(10));
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::unmask(M::kUnmasked);
     M::spend(ticks(100));
     world.raise_at(0, 3, at(150));
     M::spend(ticks(100));
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"line 1 10", "line 3 150"}));
 }
 
 TEST(Device, AnInstantInThePastIsNow) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
   world.raise_at(0, 1, at(80));
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::spend(ticks(100));
     world.raise_at(0, 2, at(50));
     M::unmask(M::kUnmasked);
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, (Lines{"line 1 101", "line 2 101"}));
 }
 
 TEST(Device, WakesAWorldThatWasQuiet) {
   Log log;
   World world({.interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     for (;;) {
       M::wait();
       M::unmask(M::kUnmasked);
       M::mask();
     }
   });
-  EXPECT_EQ(world.run(), End::quiet);
   world.raise_at(0, 9, at(1000));
   EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(log.lines, Lines{"line 9 1000"});
@@ -473,9 +425,7 @@ TEST(WaitFor, TheTimerSleepsUntilItAndNoLonger) {
   for (const Wait shape : {Wait::returns_masked, Wait::takes}) {
     Log log;
     World world({.wait = shape, .interrupt = log.handler()});
-    M::Local local;
-    world.boot(0, [&] {
-      M::start_cpu(local, 0);
+    run_one(world, [&] {
       M::arm(at(500));
       M::wait();
       EXPECT_EQ(M::now(), at(500));
@@ -483,7 +433,6 @@ TEST(WaitFor, TheTimerSleepsUntilItAndNoLonger) {
       EXPECT_EQ(M::mask(), M::Irq::masked);
       M::unmask(M::kUnmasked);
     });
-    EXPECT_EQ(world.run(), End::quiet);
     EXPECT_EQ(log.lines,
               shape == Wait::takes ? (Lines{"timer 500", "woken"}) : (Lines{"woken", "timer 500"}));
     EXPECT_EQ(world.report(0).waits, 1u);
@@ -514,14 +463,11 @@ TEST(WaitFor, WhatIsPendingAlreadyReturnsAtOnce) {
 
 TEST(WaitFor, NothingIsQuiet) {
   World world;
-  M::Local local;
   bool returned = false;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::wait();
     returned = true;
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_FALSE(returned);
   EXPECT_FALSE(world.report(0).done);
 }
@@ -531,15 +477,12 @@ TEST(WaitFor, EndsInEitherShapeBySeed) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Log log;
     World world({.seed = seed, .interrupt = log.handler()});
-    M::Local local;
-    world.boot(0, [&] {
-      M::start_cpu(local, 0);
+    run_one(world, [&] {
       M::arm(at(500));
       M::wait();
       pending.insert(log.lines.size());
       M::unmask(M::kUnmasked);
     });
-    EXPECT_EQ(world.run(), End::quiet);
     EXPECT_EQ(log.lines.size(), 1u);
   }
   EXPECT_EQ(pending, (std::set<size_t>{0, 1}));

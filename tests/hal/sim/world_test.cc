@@ -351,15 +351,12 @@ TEST(Interleaving, CanBeTurnedOff) { EXPECT_EQ(lost_updates({.cpus = 2, .interle
 TEST(Trace, TellsWhatHappenedOldestFirst) {
   Log log;
   World world({.seed = 5, .interrupt = log.handler()});
-  M::Local local;
-  world.boot(0, [&] {
-    M::start_cpu(local, 0);
+  run_one(world, [&] {
     M::arm(at(10));
     M::unmask(M::kUnmasked);
     M::spend(ticks(20));
     world.note("half way");
   });
-  EXPECT_EQ(world.run(), End::quiet);
   EXPECT_EQ(world.trace(),
             "seed 5\n"
             "           1  CPU 0  boots\n"

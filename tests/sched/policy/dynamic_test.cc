@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "sched/policy/mlfq.h"
 #include "sched/policy/round_robin.h"
 #include "sched/policy/testing/conformance.h"
+#include "tests/sched/policy/conforms.h"
 #include "tests/sched/policy/harness.h"
 #include "tests/sched/policy/workload.h"
 
@@ -388,21 +388,6 @@ struct FourSubject : conformance::Subject<Four> {
     (void)policy.swap(source.below(4), now);
   }
 };
-
-template <typename S>
-void conforms() {
-  const auto trial = std::make_unique<conformance::Trial<S>>();
-  for (const conformance::Check check : conformance::kChecks) {
-    for (const conformance::Pace pace : conformance::kPaces) {
-      for (uint64_t seed = 1; seed <= 8; ++seed) {
-        const conformance::Fault fault = trial->run({.check = check, .pace = pace, .seed = seed});
-        ASSERT_FALSE(fault) << to_string(fault.rule) << " at action " << fault.action << ", check "
-                            << to_string(check) << ", pace " << static_cast<int>(pace) << ", seed "
-                            << seed;
-      }
-    }
-  }
-}
 
 TEST(Dynamic, KeepsTheRulesOfEveryPolicy) {
   conforms<PairSubject>();

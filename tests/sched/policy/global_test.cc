@@ -22,6 +22,7 @@
 #include "sched/policy/round_robin.h"
 #include "sched/policy/testing/conformance.h"
 #include "sched/policy/ticket_lock.h"
+#include "tests/sched/policy/conforms.h"
 #include "tests/sched/policy/harness.h"
 
 namespace sched::test {
@@ -562,21 +563,6 @@ struct AnyDeadline {
     return {.runtime = Duration{source.below(10)}, .period = Duration{source.below(300)}};
   }
 };
-
-template <typename S>
-void conforms() {
-  const auto trial = std::make_unique<conformance::Trial<S>>();
-  for (const conformance::Check check : conformance::kChecks) {
-    for (const conformance::Pace pace : conformance::kPaces) {
-      for (uint64_t seed = 1; seed <= 8; ++seed) {
-        const conformance::Fault fault = trial->run({.check = check, .pace = pace, .seed = seed});
-        ASSERT_FALSE(fault) << to_string(fault.rule) << " at action " << fault.action << ", check "
-                            << to_string(check) << ", pace " << static_cast<int>(pace) << ", seed "
-                            << seed;
-      }
-    }
-  }
-}
 
 TEST(Global, KeepsTheRulesOfEveryPolicy) {
   conforms<AloneSubject<FixedPriority, AnyPriority>>();

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <optional>
 
 #include "absl/container/btree_map.h"
@@ -19,6 +18,7 @@
 #include "sched/policy/mlfq.h"
 #include "sched/policy/round_robin.h"
 #include "sched/policy/testing/conformance.h"
+#include "tests/sched/policy/conforms.h"
 #include "tests/sched/policy/harness.h"
 
 namespace sched::test {
@@ -355,21 +355,6 @@ struct QuotaTree : TreeSubject<Tree4<Budgeted<RoundRobin>, Budgeted<Eevdf>>, Bud
                     now);
   }
 };
-
-template <typename S>
-void conforms() {
-  const auto trial = std::make_unique<conformance::Trial<S>>();
-  for (const conformance::Check check : conformance::kChecks) {
-    for (const conformance::Pace pace : conformance::kPaces) {
-      for (uint64_t seed = 1; seed <= 8; ++seed) {
-        const conformance::Fault fault = trial->run({.check = check, .pace = pace, .seed = seed});
-        ASSERT_FALSE(fault) << to_string(fault.rule) << " at action " << fault.action << ", check "
-                            << to_string(check) << ", pace " << static_cast<int>(pace) << ", seed "
-                            << seed;
-      }
-    }
-  }
-}
 
 TEST(Groups, KeepTheRulesOfEveryPolicy) {
   conforms<RoundRobinTree>();

@@ -1,8 +1,10 @@
-// What the tests of locks share: the kernel, whose policy ranks, and what a task counts for.
+// What the tests of locks share: the kernel, whose policy ranks, what a task counts for, and its
+// clock.
 
 #ifndef BATON_TESTS_SCHED_SYNC_LOCK_KIT_H_
 #define BATON_TESTS_SCHED_SYNC_LOCK_KIT_H_
 
+#include <chrono>
 #include <cstdint>
 
 #include "sched/policy/fixed_priority.h"
@@ -19,6 +21,15 @@ using S = K::S;
 constexpr S::Attributes priority(int value) { return {.priority = static_cast<uint16_t>(value)}; }
 
 inline int effective(const S::Task& task) { return S::claim(task); }
+
+// The world's clock, as the standard has clocks.
+struct Clock {
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<Clock>;
+  static time_point now() { return time_point(duration(S::now().ticks)); }
+};
 
 }  // namespace sched::test
 

@@ -491,15 +491,6 @@ TEST(Mutex, AssertsWhoHasIt) {
   EXPECT_EQ(kernel.run(), (Panic{"a mutex is not held by who says so", "task"}));
 }
 
-// The world's clock, as the standard has clocks.
-struct Clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<Clock>;
-  static time_point now() { return time_point(duration(S::now().ticks)); }
-};
-
 TEST(Mutex, ServesTheGuardsOfTheStandard) {
   K kernel;
   Mutex<S> a;

@@ -172,15 +172,6 @@ TEST(RwLock, AssertsWhoHasIt) {
   }
 }
 
-// The world's clock, as the standard has clocks.
-struct Clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<Clock>;
-  static time_point now() { return time_point(duration(S::now().ticks)); }
-};
-
 TEST(RwLock, ServesTheGuardsOfTheStandard) {
   K kernel;
   RwLock<S> lock;

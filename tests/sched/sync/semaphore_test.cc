@@ -2,6 +2,7 @@
 
 #include "sched/sync/semaphore.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,17 @@ namespace {
 
 using K = Kernel<FixedPriority>;
 using S = K::S;
+
+// Takes a permit, and writes down when it has it.
+K::Thread& make_taker(K& kernel, Semaphore<S>& semaphore, const std::string& name,
+                      uint16_t priority) {
+  return kernel.make(name,
+                     [&kernel, &semaphore, name] {
+                       EXPECT_EQ(semaphore.take(), Waited::done);
+                       kernel.log(name);
+                     },
+                     {.priority = priority});
+}
 
 TEST(Semaphore, CountsPermitsUpToTheMost) {
   Semaphore<S> semaphore(1, 2);
@@ -28,24 +40,16 @@ TEST(Semaphore, CountsPermitsUpToTheMost) {
 TEST(Semaphore, ServesTheMostUrgentFirstAndEqualsAsTheyCame) {
   K kernel;
   Semaphore<S> semaphore;
-  const auto taker = [&](std::string name) {
-    return [&kernel, &semaphore, name] {
-      EXPECT_EQ(semaphore.take(), Waited::done);
-      kernel.log(name);
-    };
-  };
-  auto& low = kernel.make("low", taker("low"), {.priority = 3});
-  auto& first = kernel.make("first", taker("first"), {.priority = 5});
-  auto& second = kernel.make("second", taker("second"), {.priority = 5});
+  auto& low = make_taker(kernel, semaphore, "low", 3);
+  auto& first = make_taker(kernel, semaphore, "first", 5);
+  auto& second = make_taker(kernel, semaphore, "second", 5);
   auto& giver = kernel.make("giver",
                             [&] {
                               for (int i = 0; i < 3; ++i) EXPECT_TRUE(semaphore.give());
                               EXPECT_EQ(semaphore.permits(), 0);
                             },
                             {.priority = 1});
-  kernel.boot([&] {
-    for (auto* task : {&low, &first, &second, &giver}) kernel.spawn(*task);
-  });
+  kernel.boot_with(low, first, second, giver);
   EXPECT_EQ(kernel.run(), End::quiet);
   EXPECT_EQ(kernel.lines, (Lines{"first", "second", "low"}));
 }
@@ -53,14 +57,8 @@ TEST(Semaphore, ServesTheMostUrgentFirstAndEqualsAsTheyCame) {
 TEST(Semaphore, ChangesTheOrderWithTheAttributesOfWhoWaits) {
   K kernel;
   Semaphore<S> semaphore;
-  const auto taker = [&](std::string name) {
-    return [&kernel, &semaphore, name] {
-      EXPECT_EQ(semaphore.take(), Waited::done);
-      kernel.log(name);
-    };
-  };
-  auto& a = kernel.make("a", taker("a"), {.priority = 3});
-  auto& b = kernel.make("b", taker("b"), {.priority = 5});
+  auto& a = make_taker(kernel, semaphore, "a", 3);
+  auto& b = make_taker(kernel, semaphore, "b", 5);
   auto& giver = kernel.make("giver",
                             [&] {
                               EXPECT_TRUE(S::retune(a, {.priority = 9}));

@@ -121,22 +121,34 @@ struct ReadersAndWriters {
   bool has_died = false;
 };
 
+// What its two sides are alike in.
 template <typename S>
-struct WriteSide : Lock<S> {
+struct Side : Lock<S> {
   using Task = typename S::Task;
 
-  explicit WriteSide(ReadersAndWriters<S>& both) : both(both) {}
+  explicit Side(ReadersAndWriters<S>& both) : both(both) {}
+  bool abandoned() const override { return both.lock.abandoned(); }
+  std::vector<QueueOf<S>> queues() const override { return both.queues(); }
+  const Task* before(const Task& waiter) const override { return both.before(waiter); }
+  bool died() const override { return both.has_died; }
+
+  ReadersAndWriters<S>& both;
+};
+
+template <typename S>
+struct WriteSide : Side<S> {
+  using Task = typename S::Task;
+  using Side<S>::Side;
+  using Side<S>::both;
+
   bool try_lock() override { return both.lock.try_lock(); }
   void lock() override { both.lock.lock(); }
   Locked acquire_until(Instant until) override {
     return until == never ? both.lock.acquire() : both.lock.acquire_until(until);
   }
   void unlock() override { both.lock.unlock(); }
-  bool abandoned() const override { return both.lock.abandoned(); }
-  std::vector<QueueOf<S>> queues() const override { return both.queues(); }
   bool is_free() const override { return both.lock.next() == nullptr && !both.is_read(); }
   bool is_of(const Task& task) const override { return both.lock.next() == &task; }
-  const Task* before(const Task& waiter) const override { return both.before(waiter); }
   void enter() override {
     EXPECT_EQ(++both.writers, 1);
     EXPECT_EQ(both.readers, 0);
@@ -149,40 +161,32 @@ struct WriteSide : Lock<S> {
     leave();
     both.has_died = true;
   }
-  bool died() const override { return both.has_died; }
-
-  ReadersAndWriters<S>& both;
 };
 
 template <typename S>
-struct ReadSide : Lock<S> {
+struct ReadSide : Side<S> {
   using Task = typename S::Task;
+  using Side<S>::Side;
+  using Side<S>::both;
 
-  explicit ReadSide(ReadersAndWriters<S>& both) : both(both) {}
   bool try_lock() override { return both.lock.try_lock_shared(); }
   void lock() override { both.lock.lock_shared(); }
   Locked acquire_until(Instant until) override {
     return until == never ? both.lock.acquire_shared() : both.lock.acquire_shared_until(until);
   }
   void unlock() override { both.lock.unlock_shared(); }
-  bool abandoned() const override { return both.lock.abandoned(); }
-  std::vector<QueueOf<S>> queues() const override { return both.queues(); }
   bool is_free() const override {
     bool has_place = false;
     for (int i = 0; i < kReaders; ++i) has_place |= both.lock.reader(i) == nullptr;
     return both.lock.next() == nullptr && has_place;
   }
   bool is_of(const Task& task) const override { return both.is_read_by(task); }
-  const Task* before(const Task& waiter) const override { return both.before(waiter); }
   void enter() override {
     EXPECT_LE(++both.readers, kReaders);
     EXPECT_EQ(both.writers, 0);
   }
   void leave() override { EXPECT_GE(--both.readers, 0); }
   void die() override { leave(); }
-  bool died() const override { return both.has_died; }
-
-  ReadersAndWriters<S>& both;
 };
 
 }  // namespace sched::test
