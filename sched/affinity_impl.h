@@ -99,7 +99,13 @@ void Scheduler<M, P, kOptions>::settle_place(Cpu& cpu, Task& task, Requests requ
     if (to == cpu.number) return;
     if (&task != cpu.current_) return leave(cpu, task, to);
   } else if (affinity(task).contains(cpu.number) && !cpu.is_leaving()) {
-    return let_float(cpu, task);
+    if (task.stored_state() == State::blocked) return let_float(cpu, task);
+    // Whoever has just been sent here stays; it may have been made ready by what came with it.
+    constexpr Requests kMakesReady = request::wake | request::cancel | request::suspend;
+    if ((requests & kMakesReady) != 0 && !(requests & request::arrive) && may_go_elsewhere(task)) {
+      spread(cpu, task);
+    }
+    return;
   }
   if (&task == cpu.current_) {
     // One that has been here before, and has stopped without the idle task having run since.
@@ -157,10 +163,22 @@ bool Scheduler<M, P, kOptions>::admit_moved(Cpu& cpu, Task& task) {
       return cpu.policy_.attributes(task);
     }
   }();
-  if (cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes)) return true;
+  const CpuNumber back = task.last_cpu_.load(std::memory_order_relaxed);
+  if (cpu.policy_.attach(detached(static_cast<P::Entity&>(task)), attributes)) {
+    if constexpr (kDetachesMovers) {
+      auto& baggage = task.baggage_;
+      if (cpu.balancer_ == nullptr || !baggage.refused_by.contains(back)) {
+        baggage.refused_by = {};
+      } else {
+        baggage.ask_again = M::now() + Duration{kPatience * cpu.balancer_->period_.ticks};
+      }
+    }
+    return true;
+  }
   // Back with all its mail: where it comes from there was room for it. Should that be taken now it
   // goes to and fro until there is some on either.
-  const CpuNumber back = task.last_cpu_.exchange(cpu.number, std::memory_order_relaxed);
+  if constexpr (kDetachesMovers) task.baggage_.refused_by.insert(cpu.number);
+  task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
   task.redirect(back);
   send(back, task);
   return false;

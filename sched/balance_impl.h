@@ -10,6 +10,9 @@
 // are CPUs run after a period for each of them that has to go, and one more, for what a CPU has
 // said of what it runs is that old. A look is O(CPUs), times what the policy's `surplus` does.
 //
+// Whom a CPU's policy has refused it is offered again after `kPatience` periods: looks go to those
+// who may have it, and the refused is not on its way all the time.
+//
 // How much a CPU has to do is an average of what it found each time, 0 for idle, 1 for busy, 2 for
 // one that had somebody waiting whom it could have given away; each look counts for a quarter.
 
@@ -56,7 +59,18 @@ bool Scheduler<M, P, kOptions>::may_go(const typename P::Entity& entity) {
   Cpu& cpu = here();
   Task& task = const_cast<Task&>(static_cast<const Task&>(entity));
   return task.mark() == Task::Mark::floats && &task != cpu.current_ &&
-         task.is_private_to(cpu.privately_mine_) && affinity(task).contains(cpu.donee_);
+         task.is_private_to(cpu.privately_mine_) && affinity(task).contains(cpu.donee_) &&
+         !refused_by(task).contains(cpu.donee_);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+auto Scheduler<M, P, kOptions>::refused_by(Task& task) -> CpuSet {
+  if constexpr (kDetachesMovers) {
+    if (M::now() >= task.baggage_.ask_again) task.baggage_.refused_by = {};
+    return task.baggage_.refused_by;
+  } else {
+    return {};
+  }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -124,12 +138,16 @@ void Scheduler<M, P, kOptions>::ask(Cpu& cpu) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::spread(Cpu& cpu, Task& task) {
-  // Its own timer has made it ready, on a CPU that is busy.
+  // It has just been made ready here, where somebody else runs.
   if (task.stored_state() != State::ready || cpu.current_ == &cpu.idle_ || cpu.current_ == &task) {
     return;
   }
+  if constexpr (kRanks) {
+    if (cpu.balancer_ != nullptr) cpu.rank_.set(cpu.policy_.claim(*cpu.current_));
+  }
+  task.last_cpu_.store(cpu.number, std::memory_order_relaxed);
   const CpuNumber to = place_for(cpu, task, Enter::woken);
-  if (to != cpu.number && is_idle(cpu.cpus_[to])) leave(cpu, task, to);
+  if (to != cpu.number) leave(cpu, task, to);
 }
 
 }  // namespace sched

@@ -52,6 +52,11 @@ class CpuSet {
     for (size_t i = 0; i < kWords; ++i) a.words_[i] &= b.words_[i];
     return a;
   }
+  /// Those of `a` that are not in `b`.
+  friend constexpr CpuSet operator-(CpuSet a, const CpuSet& b) {
+    for (size_t i = 0; i < kWords; ++i) a.words_[i] &= ~b.words_[i];
+    return a;
+  }
   friend constexpr bool operator==(const CpuSet&, const CpuSet&) = default;
 
  private:

@@ -5,7 +5,8 @@
 // that is idle, for what it has in its caches; the nearest idle one; where it will run soonest, as
 // far as the CPUs' balancers have told; the CPU it was on. A CPU is taken for idle when its idle
 // task runs and its mailbox is empty: both are there to be read, and keeping them costs nobody
-// anything. It may have changed by the time the task arrives.
+// anything. It may have changed by the time the task arrives. CPUs that have refused the task of
+// late are left out, as long as there are others.
 //
 // Soonest is at once, under a policy that ranks: where somebody less urgent runs, on the CPU it was
 // on if that is such a one, else on the one whose is the least urgent of all. Otherwise it is where
@@ -13,7 +14,9 @@
 //
 // A task that floats gives itself up when it blocks: on the idle task's stack, once its own has
 // been left, its word says that nobody owns it. So it costs a detour by the idle task and an atomic
-// to block, and one to claim it at the wake: by its waker, for the CPU that the place is.
+// to block, and one to claim it at the wake: by its waker, for the CPU that the place is. Under a
+// policy that has given out something for it, and while it waits with a timer, it stays its CPU's:
+// that one makes it ready, only then knows what it counts for, and sends it on (`spread`).
 
 #ifndef BATON_SCHED_PLACEMENT_IMPL_H_
 #define BATON_SCHED_PLACEMENT_IMPL_H_
@@ -54,6 +57,9 @@ CpuNumber Scheduler<M, P, kOptions>::place_for(Cpu& cpu, Task& task, Enter why) 
     task.set(Task::kBound, false);
     cpu.unhoused_.add();
     allowed = online;
+  } else if (why == Enter::woken && may_go_elsewhere(task)) {
+    const CpuSet willing = allowed - refused_by(task);
+    if (!willing.empty()) allowed = willing;
   }
   CpuSet idle;
   CpuNumber first = kNoOwner;
@@ -86,9 +92,13 @@ template <hal::Machine M, Policy P, Options kOptions>
 CpuNumber Scheduler<M, P, kOptions>::soonest(Cpu& cpu, const Task& task, Enter why,
                                              const CpuSet& allowed, CpuNumber usual) {
   CpuNumber best = usual;
-  // A new task is not in the policy's hands yet, and one on its way not in this one's.
-  if constexpr (kRanks && !kDetachesMovers) {
-    if (why != Enter::created) {
+  if constexpr (kRanks) {
+    // A new task is not in the policy's hands yet. Where an object has its own, one on its way is
+    // in nobody's, and what one that is blocked will count for is known when it is queued.
+    const bool has_claim =
+        kDetachesMovers ? task.stored_state() == State::ready && may_touch(cpu, task.ownership())
+                        : why != Enter::created;
+    if (has_claim) {
       const Claim claim = cpu.policy_.claim(task);
       Claim least = cpu.cpus_[usual].rank_.get();
       if (P::precedes(claim, least)) return usual;
@@ -135,7 +145,10 @@ auto Scheduler<M, P, kOptions>::spawn_in(const Where& where, Task& task, std::sp
     task.new_attributes_.locked([&] { task.affinity_.cpus = where.cpus; });
     task.set(Task::kBound, true);
   }
-  if (where.floats) task.mark_.store(Task::Mark::floats, std::memory_order_relaxed);
+  if (where.floats) {
+    task.mark_.store(Task::Mark::floats, std::memory_order_relaxed);
+    if constexpr (kDetachesMovers) task.baggage_.refused_by = {};
+  }
   const CpuNumber to = place_for(here(), task, Enter::created);
   const auto launched = launch(to, task, attributes);
   M::unmask(irq);

@@ -113,13 +113,16 @@ struct Affinity {
 template <>
 struct Affinity<1> {};
 
-// What a task on its way to another CPU is to be attached with there. Under a policy that it need
-// not be detached from the entity itself still knows.
-template <Policy P>
+// What a task on its way to another CPU is to be attached with there, and who has refused it so, of
+// late. Under a policy that it need not be detached from the entity itself still knows, and nobody
+// refuses it.
+template <Policy P, size_t kCpus>
 struct Baggage {};
-template <Detaches P>
-struct Baggage<P> {
+template <Detaches P, size_t kCpus>
+struct Baggage<P, kCpus> {
   typename P::Attributes attributes;
+  CpuSet<kCpus> refused_by;
+  Instant ask_again;  // by the clock of the CPU that has it
 };
 
 // What fits behind an entity's last byte.
@@ -308,7 +311,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Bond* bonds() const { return reinterpret_cast<Bond*>(bonds_word()); }
 
   AttributeSlot<typename P::Attributes> new_attributes_;  // of the last retune from afar
-  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // that owned it, while none does
+  std::atomic<CpuNumber> last_cpu_{kNoOwner};             // that owned it before, or does
   Woken woken_ = Woken::by_wake;                          // why its wait is over
   std::atomic<uint8_t> suspensions_{0};
 
@@ -327,7 +330,7 @@ class Task : public P::Entity, private internal::TaskBits, public Postable {
   Counter preemptions_;
   [[no_unique_address]] internal::TaskLatency<kLatency> latency_;
   [[no_unique_address]] internal::Affinity<kCpus> affinity_;  // under the lock of the slot
-  [[no_unique_address]] internal::Baggage<P> baggage_;
+  [[no_unique_address]] internal::Baggage<P, kCpus> baggage_;
 };
 
 }  // namespace sched

@@ -107,7 +107,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::time_out(Timer& timer) {
   Task& task = static_cast<internal::WaitTimer<Task>&>(timer).task;
   end_wait(here(), task, Woken::by_timeout);
-  if (kMany && task.mark() == Task::Mark::floats) moves(here()).spread(here(), task);
+  if (may_go_elsewhere(task)) moves(here()).spread(here(), task);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -211,11 +211,10 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   Task& self = *cpu.current_;
   const Instant now = M::now();
   charge(cpu, now);
-  const Due due = cpu.due_;
-  cpu.due_ = kNothing;
-  const bool is_idle = &self == &cpu.idle_;
+  const Due due = std::exchange(cpu.due_, kNothing);
+  if (&self == &cpu.idle_) return;  // it looks by itself who comes next, and whether there is mail
   const bool timed_out = (due & kTimeout) != 0;
-  if (!is_idle && (due & kRequeued) == 0) {
+  if ((due & kRequeued) == 0) {
     const Pause why = timed_out ? Pause::timed_out : Pause::preempted;
     require(cpu.policy_.put_back(self, why, now), self);
   }
@@ -225,10 +224,8 @@ void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   const auto [next, until] = hands_back ? Pick{cpu.idle_, cpu.until_} : pick(cpu, now);
   if (!hands_back) ask_by(cpu, until);
   if (&next == &self) return;
-  if (!is_idle) {
-    (timed_out ? self.timeouts_ : self.preemptions_).add();
-    (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
-  }
+  (timed_out ? self.timeouts_ : self.preemptions_).add();
+  (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
   switch_seldom(cpu, self, next, until, now);
 }
 
@@ -292,7 +289,15 @@ void Scheduler<M, P, kOptions>::on_timer() {
     cpu.due_ |= kTimeout;
   }
   if (now >= cpu.expiry_) cpu.expire_(cpu, now);
-  arm(cpu, cpu.until_ < cpu.expiry_ ? cpu.until_ : cpu.expiry_);
+  Instant next = cpu.until_ < cpu.expiry_ ? cpu.until_ : cpu.expiry_;
+  if constexpr (kMany) {
+    if (now >= cpu.mail_share_.rests_until()) {
+      cpu.mail_share_.end_rest();
+      kick_self(cpu);
+    }
+    if (cpu.mail_share_.rests_until() < next) next = cpu.mail_share_.rests_until();
+  }
+  arm(cpu, next);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -337,7 +337,7 @@ struct Arrival {
   CpuNumber waker;        ///< the CPU that asks, now
   bool waker_is_parking;  ///< the waker is about to give that CPU up
   bool from_interrupt;    ///< the waker is an interrupt handler
-  const CpuSet& allowed;  ///< its affinity: never empty
+  const CpuSet& allowed;  ///< its affinity, as far as it has not just been refused: never empty
   const CpuSet& idle;     ///< CPUs that had nothing to do a moment ago
 };
 

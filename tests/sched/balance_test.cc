@@ -82,26 +82,31 @@ TEST(Balance, GivesIdleCpusWorkWithinAPeriod) {
 
 // No CPU is idle: one that wakes goes where somebody less urgent runs, and does not wait for a
 // look.
-TEST(Balance, TellsWhereWhoWakesRunsAtOnce) {
-  using K = Balanced<FixedPriority>;
-  using S = K::S;
-  K kernel({.cpus = 3, .interleave = 0});
+template <typename P>
+void check_wake_among_busy(typename P::Attributes helpers, typename P::Attributes urgent_one,
+                           typename P::Attributes waker, typename P::Attributes middle_one,
+                           typename P::Attributes least_one) {
+  using K = Balanced<P>;
+  using S = typename K::S;
+  K kernel({.cpus = 3, .interleave = 0}, helpers);
   const auto work = [] { Sim::spend(ticks(20 * kPeriod)); };
-  auto& urgent = kernel.make("urgent", work, {.priority = 9});
-  auto& least = kernel.make("least", work, {.priority = 1});
-  auto& middle = kernel.make("middle", work, {.priority = 3});
+  auto& urgent = kernel.make("urgent", work, urgent_one);
+  auto& least = kernel.make("least", work, least_one);
+  auto& middle = kernel.make("middle", work, middle_one);
   CpuNumber home = 0;
-  auto& task = kernel.make("task",
-                           [&] {
-                             EXPECT_EQ(S::park(), Woken::by_wake);
-                             EXPECT_EQ(S::here().number, (home + 1) % 3);
-                             EXPECT_LT(S::now(), at(3020 + kPeriod / 2));  // before any look
-                             // There it is the most urgent: no need to go.
-                             EXPECT_EQ(S::park(), Woken::by_wake);
-                             EXPECT_EQ(S::here().number, (home + 1) % 3);
-                           },
-                           {.priority = 5});
-  kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) { interrupt.wake(task); };
+  auto& task = kernel.make(
+      "task",
+      [&] {
+        EXPECT_EQ(S::park(), Woken::by_wake);
+        EXPECT_EQ(S::here().number, (home + 1) % 3);
+        EXPECT_LT(S::now(), at(3020 + kPeriod / 2));  // before any look
+        // There it is the most urgent: no need to go.
+        EXPECT_EQ(S::park(), Woken::by_wake);
+        EXPECT_EQ(S::here().number, (home + 1) % 3);
+        EXPECT_EQ(S::now(), at(3520));
+      },
+      waker);
+  kernel.on_device = [&](uint32_t, typename S::Interrupt& interrupt) { interrupt.wake(task); };
   kernel.begin([&] {
     kernel.spawn_in({.floats = true}, task);
     S::sleep_until(at(1500));
@@ -114,6 +119,25 @@ TEST(Balance, TellsWhereWhoWakesRunsAtOnce) {
   kernel.world.raise_at(0, 1, at(3520));
   Invariants invariants(kernel);
   kernel.finish();
+}
+
+constexpr Edf::Attributes reserved(uint64_t runtime, uint64_t period) {
+  return {.runtime = ticks(runtime), .period = ticks(period)};
+}
+
+TEST(Balance, TellsWhereWhoWakesRunsAtOnce) {
+  check_wake_among_busy<FixedPriority>({}, {.priority = 9}, {.priority = 5}, {.priority = 3},
+                                       {.priority = 1});
+}
+
+// Its deadline is known when it is awake: from there it goes.
+TEST(Balance, TellsWhereWhoWakesHasTheEarliestDeadline) {
+  check_wake_among_busy<Edf>(reserved(100, 10'000), reserved(2000, 10'000), reserved(100, 20'000),
+                             reserved(2000, 60'000), reserved(2000, 90'000));
+  using P = Classes<Edf, FixedPriority>;
+  check_wake_among_busy<P>(P::in<0>(reserved(100, 10'000)), P::in<0>(reserved(2000, 10'000)),
+                           P::in<0>(reserved(100, 20'000)), P::in<0>(reserved(2000, 60'000)),
+                           P::in<1>({.priority = 9}));
 }
 
 // Where rank does not tell, it goes where there has been less to do.
@@ -220,10 +244,6 @@ void check_most_urgent(uint64_t seed, typename P::Attributes helpers,
   for (const uint64_t when : began) EXPECT_LE(when, spawned + 3 * kPeriod + 10);
 }
 
-constexpr Edf::Attributes reserved(uint64_t runtime, uint64_t period) {
-  return {.runtime = ticks(runtime), .period = ticks(period)};
-}
-
 TEST(Balance, RunsTheMostUrgentOnAllCpus) {
   for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
     check_most_urgent<FixedPriority>(seed, {},
@@ -252,6 +272,57 @@ TEST(Balance, RunsTheEarlierClassesOnAllCpus) {
   }
 }
 
+// A CPU that has refused somebody is left alone for a while, and others that wait have their
+// chance; when it has room again it is found out.
+TEST(Balance, DoesNotOfferTheRefusedAgainAndAgain) {
+  using K = Balanced<Edf>;
+  using S = K::S;
+  K kernel({.cpus = 2, .interleave = 0}, reserved(1, 10'000));
+  uint64_t small_began = 0;
+  uint64_t large_began = 0;
+  uint64_t departures = 0;
+  CpuNumber small_at = 0;
+  CpuNumber large_at = 0;
+  auto& busy = kernel.make("busy", [] { Sim::spend(ticks(6000)); }, reserved(6000, 10'000));
+  auto& large = kernel.make(
+      "large",
+      [&] {
+        large_began = S::now().ticks;
+        large_at = S::here().number;
+        departures = S::usage(kernel.cpu(0)).departures;
+      },
+      reserved(2000, 20'000));
+  auto& small = kernel.make(
+      "small",
+      [&] {
+        small_began = S::now().ticks;
+        small_at = S::here().number;
+      },
+      reserved(200, 20'500));
+  auto& full = kernel.make("full", [] { S::sleep_until(at(6000)); }, reserved(19'000, 20'000));
+  auto& starter = kernel.make(
+      "starter",
+      [&] {
+        kernel.spawn_on(1, full);
+        S::sleep_until(at(2000));
+        for (auto* task : {&busy, &large, &small}) {
+          kernel.spawn_in({.cpus = {0}, .floats = task != &busy}, *task);
+          EXPECT_TRUE(S::set_affinity(*task, S::CpuSet::all()));
+        }
+      },
+      reserved(1, 10'000));
+  kernel.begin([&] { kernel.spawn(starter); });
+  Invariants invariants(kernel);
+  kernel.finish();
+  EXPECT_EQ(small_at, 1);
+  EXPECT_LE(small_began, 2000 + 3 * kPeriod);
+  EXPECT_EQ(large_at, 1);
+  EXPECT_GT(large_began, 6000u);
+  EXPECT_LE(large_began, 6000 + 17 * kPeriod);
+  // One that is accepted, and each time the one that is not.
+  EXPECT_LE(departures, 2u + (large_began - 2000) / (16 * kPeriod));
+}
+
 // One whose own timer makes it ready on a busy CPU goes to an idle one at once.
 TEST(Balance, SpreadsWhoseTimersEndOnABusyCpu) {
   using K = Kernel<RoundRobin>;
@@ -266,6 +337,29 @@ TEST(Balance, SpreadsWhoseTimersEndOnABusyCpu) {
     S::sleep_until(at(3000));
     Sim::spend(ticks(5000));
   });
+  kernel.boot([&] {
+    kernel.spawn_in({.floats = true}, task);
+    kernel.spawn(busy);
+  });
+  kernel.finish();
+}
+
+// And so does one whom another CPU wakes before that: its timer goes along.
+TEST(Balance, SpreadsWhoIsWokenBeforeItsTimer) {
+  using K = Kernel<RoundRobin>;
+  using S = K::S;
+  K kernel({.cpus = 3, .interleave = 0});
+  auto& task = kernel.make("task", [] {
+    EXPECT_EQ(S::park_until(at(9000)), Woken::by_wake);
+    EXPECT_EQ(S::now(), at(5000));
+    EXPECT_EQ(S::here().number, 1);
+  });
+  auto& busy = kernel.make("busy", [&] {
+    S::sleep_until(at(3000));
+    Sim::spend(ticks(5000));
+  });
+  kernel.on_device = [&](uint32_t, S::Interrupt& interrupt) { interrupt.wake(task); };
+  kernel.world.raise_at(2, 1, at(5000));
   kernel.boot([&] {
     kernel.spawn_in({.floats = true}, task);
     kernel.spawn(busy);
