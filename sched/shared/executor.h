@@ -192,10 +192,11 @@ class Executor {
       }
       if (live_ == 0) return true;
       Answer answer;
+      const bool again = !std::exchange(sleeps_, false);
       const Result result = patiently([&] {
         return scheduler_.next(
-            environment_.hart(), previous, !std::exchange(sleeps_, false),
-            [gone](uint16_t space) { return space != gone; }, answer);
+            environment_.hart(), previous, again, [gone](uint16_t space) { return space != gone; },
+            answer);
       });
       previous = {};
       gone = kNobody;

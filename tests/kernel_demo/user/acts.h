@@ -41,8 +41,10 @@ enum class Act : uint64_t {
   divide,
   misaligned_jump,
   device,
-  // For their parents: one ends with its own id, one with what a wait of 3 ms answers.
+  // For their parents: one ends with its own id, one with the time, one with what a wait of 3 ms
+  // answers.
   tell_id,
+  tell_time,
   wait_a_while,
 };
 

@@ -239,6 +239,8 @@ class Acts {
       S::sleep_for(milliseconds(5));
       check(process.task != nullptr, "it lives");
       S::kill(*Processes::task_of(process));
+      for (int ms = 0; process.task != nullptr && ms < 50; ++ms) S::sleep_for(milliseconds(1));
+      check(process.task == nullptr, "it ends soon");
       check(wait(process) == user::kKilled, "it was killed");
     }
     // One that has never run.
@@ -247,9 +249,10 @@ class Acts {
     S::kill(*Processes::task_of(process));
   }
 
-  /// A process whose parent has ended leaves nothing behind either.
+  /// A process whose parent has ended leaves nothing behind either, not even its place: of these
+  /// there are fewer than it takes here.
   static void orphan() {
-    expect(Act::orphan, 0);
+    for (size_t i = 0; i < demo::kStacks; ++i) expect(Act::orphan, 0);
     S::sleep_for(milliseconds(10));
   }
 

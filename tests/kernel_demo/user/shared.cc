@@ -221,6 +221,14 @@ void merged_leaves() {
     end(space);
     check(ask() == Answer::Kind::finished, "its tasks have gone with it");
   }
+  // Of one that ends while somebody is in the pool, as soon as that one has gone.
+  demo::Process& first = spawn(SharedAct::keep_tasks);
+  S::sleep_for(milliseconds(5));
+  demo::Process& second = spawn(SharedAct::keep_lock);
+  S::sleep_for(milliseconds(50));
+  end(first);
+  end(second);
+  check(ask() == Answer::Kind::finished, "their tasks have gone with them");
   // As many as there is room for in an empty one.
   expect({.act = SharedAct::calls}, 0);
 }
@@ -231,17 +239,45 @@ constexpr uint16_t kHarts = 4;
 constexpr uint64_t kTakers = 3;  // tasks that they take: fewer than there are harts
 constinit std::atomic<uint32_t> taken[kHarts]{};
 constinit std::atomic<bool> is_taken[kTakers]{};
+constinit std::atomic<uint32_t> met = 0;
+
+/// Nobody goes on before all harts have come here.
+void meet() {
+  const uint32_t all = (met++ / kHarts + 1) * kHarts;
+  while (met < all) S::relax();
+}
+
+template <typename Call>
+Result patiently(Call call) {
+  Result result;
+  while ((result = call()) == Result::busy) S::relax();
+  return result;
+}
+
+constexpr auto kNever = [](uint16_t) { return false; };
+
+/// All see the same task, and then one gets it.
+void take_one(const sched::shared::Client& client, uint16_t hart) {
+  for (int round = 0; round < 20; ++round) {
+    meet();
+    Answer answer;
+    patiently([&] { return client.peek(kNever, answer); });
+    const Handle task(answer.handle);
+    meet();
+    const bool is_mine = patiently([&] { return client.claim(hart, task); }) == Result::done;
+    check(!is_mine || !is_taken[answer.task].exchange(true), "one of those who see it gets it");
+    meet();
+    check(is_taken[answer.task], "somebody gets it");
+    meet();
+    if (!is_mine) continue;
+    is_taken[answer.task] = false;
+    patiently([&] { return client.wake(task); });
+    patiently([&] { return client.sleep(task); });
+  }
+}
 
 /// Takes tasks from the pool until each hart has had enough, by single calls and by `next`.
-void take(void* argument) {
-  const auto hart = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(argument));
-  const auto client = demo::kernel_client();
-  constexpr auto kNever = [](uint16_t) { return false; };
-  const auto patiently = [](auto call) {
-    Result result;
-    while ((result = call()) == Result::busy) S::relax();
-    return result;
-  };
+void take_many(const sched::shared::Client& client, uint16_t hart) {
   Handle mine;
   for (bool enough = false; !enough;) {
     Answer answer;
@@ -259,7 +295,7 @@ void take(void* argument) {
       result = patiently([&] { return client.next(hart, mine, true, kNever, answer); });
     }
     mine = {};
-    enough = std::ranges::all_of(taken, [](const auto& count) { return count >= 200; });
+    enough = std::ranges::all_of(taken, [](const auto& count) { return count >= 400; });
     if (result != Result::done || answer.kind != Answer::Kind::task) continue;
     mine = Handle(answer.handle);
     check(!is_taken[answer.task].exchange(true), "two harts never have the same task");
@@ -268,6 +304,13 @@ void take(void* argument) {
     ++taken[hart];
   }
   if (mine) patiently([&] { return client.remove(mine); });
+}
+
+void take(void* argument) {
+  const auto hart = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(argument));
+  take_one(demo::kernel_client(), hart);
+  meet();
+  take_many(demo::kernel_client(), hart);
 }
 
 void harts() {

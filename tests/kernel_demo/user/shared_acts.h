@@ -11,7 +11,7 @@ enum class SharedAct : uint8_t {
   // Those that end with 0 if all is well, or else with the number of the line that found something.
   calls,       ///< every function of the image
   mappings,    ///< bad addresses, a second time
-  take_turns,  ///< four tasks of fifty turns, and an answer of the kernel's for each
+  take_turns,  ///< four tasks of fifty turns, and two answers of the kernel's for each
   no_room,     ///< where there are too few pages
   // Those that do not end.
   scribble,    ///< random bytes over its partition, and every call with random arguments

@@ -262,11 +262,15 @@ int64_t attributes() {
   EXPECT(user::set_attributes(UINT64_MAX) == code(Error::bad_value));
   EXPECT(user::set_attributes(uint64_t{1} << 32) == code(Error::bad_value));
   EXPECT(user::set_attributes(20) == 0);
-  // A child inherits it, and does not run before its parent, of the same priority, waits.
-  const int64_t child = user::spawn("tester", static_cast<uint64_t>(Act::tell_id));
+  // A child inherits it: it runs as soon as its parent counts for less, and not before.
+  const int64_t child = user::spawn("tester", static_cast<uint64_t>(Act::tell_time));
   EXPECT(child > 0);
-  EXPECT(user::set_attributes(19) == 0);  // now it has run
-  EXPECT(user::wait(child) == child);
+  const int64_t before = user::time();
+  EXPECT(user::set_attributes(19) == 0);
+  const int64_t after = user::time();
+  // As much of the time as a process can end with.
+  const auto since = [before](int64_t time) { return static_cast<uint32_t>(time - before); };
+  EXPECT(since(user::wait(child)) < since(after));
   return 0;
 }
 
@@ -277,11 +281,17 @@ int64_t reserve() {
   EXPECT(user::set_attributes(50) == 0);
   // With what the kernel has reserved, there is no room for two of them.
   EXPECT(user::spawn("tester", static_cast<uint64_t>(Act::tell_id)) == code(Error::refused));
-  EXPECT(user::set_attributes(30) == 0);
+  EXPECT(user::set_attributes(25) == 0);
   const int64_t child = user::spawn("tester", static_cast<uint64_t>(Act::wait_a_while));
   EXPECT(child > 0);
   EXPECT(user::set_attributes(50) == 0);
+  EXPECT(user::set_attributes(25) == 0);
+  // With a second one there is no room for that.
+  const int64_t second = user::spawn("tester", static_cast<uint64_t>(Act::wait_a_while));
+  EXPECT(second > 0);
+  EXPECT(user::set_attributes(50) == code(Error::refused));
   EXPECT(user::wait(child) == user::kTimedOut);
+  EXPECT(user::wait(second) == user::kTimedOut);
   return 0;
 }
 
@@ -327,6 +337,7 @@ int64_t user_main(uint64_t argument) {
     case Act::misaligned_jump: user_test::jump_nowhere(); break;
     case Act::device: poke(user_test::kDevice); break;
     case Act::tell_id: return user::self();
+    case Act::tell_time: return user::time();
   }
   return -1;
 }

@@ -135,6 +135,30 @@ TEST_F(ExecutorTest, TriesAgainWhileSomebodyElseIsInThePool) {
   EXPECT_EQ(story_, ".a");
 }
 
+Coroutine sleep_in_a_busy_pool(Frames&, TestExecutor& executor, Partition<kCapacity>& partition,
+                               std::string& story) {
+  story += '(';
+  partition.lock = 1;
+  co_await executor.pending();
+  story += ')';
+}
+
+TEST_F(ExecutorTest, SleepsAlsoWhereItHasToTryAgain) {
+  environment_.on_busy = [&] {
+    story_ += '.';
+    partition_.lock = 0;
+  };
+  const Handle sleeper =
+      executor_.spawn(sleep_in_a_busy_pool(frames_, executor_, partition_, story_), 0);
+  environment_.on_yield = [&](uint16_t) {
+    story_ += 'y';
+    executor_.wake(sleeper);
+    return true;
+  };
+  executor_.run();
+  EXPECT_EQ(story_, "(.y)");
+}
+
 // A pool of which somebody has made one without tasks.
 TEST_F(ExecutorTest, SaysThatItsTasksAreLost) {
   Handle handles[2];
