@@ -2,8 +2,8 @@
 // else.
 //
 // The call is on the stack of the task that waits, and goes to that CPU by a list of its own, into
-// which many push and from which that CPU takes: a mailbox, in which nothing is a task. A CPU
-// answers one call an interrupt, also while it is offline, so the list never closes again.
+// which many push and from which that CPU takes: a mailbox, in which nothing is a task. It is
+// looked into where mail is, and also while the CPU is offline, so the list never closes again.
 
 #ifndef BATON_SCHED_CALL_IMPL_H_
 #define BATON_SCHED_CALL_IMPL_H_
@@ -71,11 +71,11 @@ bool Scheduler<M, P, kOptions>::ask(Cpu& cpu, CpuNumber number, Call& call) {
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::answer(Cpu& cpu) {
+bool Scheduler<M, P, kOptions>::next_call(Cpu& cpu) {
   if (cpu.called_.empty()) cpu.called_ = cpu.calls_.take_all();
   Call& call = static_cast<Call&>(*cpu.called_.pop_front());
   call.answer(call);
-  kick_self(cpu);  // for the next call, or for mail that came with the same kick
+  return true;
 }
 
 }  // namespace sched

@@ -1,8 +1,9 @@
 // CPUs that go, and come back. Included by scheduler.h, and by nothing else.
 //
 // A CPU that is to go does it itself, in its idle task: it sends away whoever is runnable, then
-// whoever waits with a timer, then the timers of the kernel, and handles its mail meanwhile. When
-// nothing is left it closes its mailbox, which succeeds only if that is empty.
+// whoever waits with a timer, then the timers of the kernel, and handles its mail meanwhile, by
+// which tasks go, too. When nothing is left it closes its mailbox, which succeeds only if that is
+// empty.
 //
 // Tasks that are blocked without a timer are in no list, and need not move as long as nobody asks
 // anything of them. Whoever does finds the mailbox closed, and with the task in his hands takes it
@@ -69,8 +70,9 @@ void Scheduler<M, P, kOptions>::let_in() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::be_offline(Cpu& cpu) {
   lock(cpu);
+  cpu.mail_share_.end_rest();  // its timer will not come
   for (; cpu.is_leaving(); let_in()) {
-    if (!clear(cpu)) continue;
+    if (!clear(cpu) || has_calls(cpu)) continue;
     cpu.until_ = never;
     arm(cpu, never);
     M::wait();
@@ -85,10 +87,10 @@ void Scheduler<M, P, kOptions>::be_offline(Cpu& cpu) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::clear(Cpu& cpu) {
-  // One step; true when there is none left.
+  // One step, with interrupts let in within; true when there is none left.
   hand_back(cpu);
   lock(cpu);
-  if (next_mail(cpu)) return false;
+  if (next_piece(cpu)) let_in();
   const auto [task, until] = pick(cpu, M::now());
   if (&task != &cpu.idle_) {
     require(cpu.policy_.put_back(task, Pause::preempted, M::now()), task);
@@ -103,10 +105,11 @@ bool Scheduler<M, P, kOptions>::clear(Cpu& cpu) {
     carry(cpu, *timer);
     return false;
   }
+  if (has_mail(cpu)) return false;
   if (holds_back<P> && until < never) {
     cpu.until_ = until;
     arm(cpu, until);
-    M::wait();
+    if (!has_calls(cpu)) M::wait();
     return false;
   }
   if (!cpu.mailbox_.is_open()) return true;

@@ -38,7 +38,7 @@ void Scheduler<M, P, kOptions>::run() {
     hand_back(cpu);
     if (kMany && cpu.is_leaving()) [[unlikely]]
       moves(cpu).be_offline(cpu);
-    if (!next_mail(cpu)) {
+    if (!in_turn(cpu)) {
       cpu.due_ = kNothing;
       const Instant now = M::now();
       const auto [next, until] = pick(cpu, now);
@@ -46,6 +46,8 @@ void Scheduler<M, P, kOptions>::run() {
         if (kMany && cpu.balancer_ != nullptr) cpu.balancer_->balance_.keep_looking(cpu);
         switch_or_stay(cpu.idle_, next, until, now);
         cpu.due_ = kNothing;  // left by whoever ran last, if the kick for it is late
+      } else if (kMany && cpu.mail_share_.rests()) {
+        cpu.mail_share_.end_rest();  // nobody wants the time
       } else {
         cpu.until_ = until;
         // Exactly: no early interrupt.

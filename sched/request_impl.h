@@ -171,30 +171,48 @@ void Scheduler<M, P, kOptions>::send(CpuNumber to, Task& task) {
 
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::on_kick() {
-  // One task an interrupt, or the switch that became due by it: what interrupts are masked for
-  // stays bounded however much has come.
-  // The mailbox counts as more: mail that came while a kick of our own was pending has kicked, too,
-  // but the two may have merged into this one.
+  // One task an interrupt, or one call, or the switch that became due by it: what interrupts are
+  // masked for stays bounded however much has come. The mailbox counts as more: mail that came
+  // while a kick of our own was pending has kicked, too, but the two may have merged into this one.
   Cpu& cpu = here_once();
   if (kMany && cpu.is_leaving()) [[unlikely]]
     cpu.due_ |= kHandBack;  // the idle task has to clear this CPU
   if (kMany && cpu.is_asked_.load(std::memory_order_relaxed)) [[unlikely]]
     cpu.balancer_->balance_.donate(cpu);
   heed(cpu);
-  if (kMany && (!cpu.calls_.empty() || !cpu.called_.empty())) [[unlikely]]
-    return answer(cpu);
+  // The idle task looks for what has come by itself.
+  if (cpu.current_ == &cpu.idle_) return;
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
-  } else if (!next_mail(cpu)) {
+  } else if (!in_turn(cpu)) {
     return;
   } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
     return kick_self(cpu);
   }
-  if (!cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty()) {
-    kick_self(cpu);
+  if (has_pieces(cpu)) kick_self(cpu);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::in_turn(Cpu& cpu) {
+  if constexpr (!kMany) return next_piece(cpu);
+  if (cpu.mail_share_.rests()) [[unlikely]]
+    return false;
+  const Instant began = M::now();
+  if (!next_piece(cpu)) return false;
+  if (cpu.mail_share_.handled(began, M::now(), has_pieces(cpu))) [[unlikely]] {
+    const Instant until = cpu.mail_share_.rests_until();
+    if (until < cpu.armed_) arm(cpu, until);
   }
+  return true;
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::next_piece(Cpu& cpu) {
+  // By turns, so that neither keeps the other waiting.
+  cpu.was_call_ = has_calls(cpu) && !(cpu.was_call_ && has_mail(cpu));
+  return cpu.was_call_ ? next_call(cpu) : next_mail(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -221,7 +239,10 @@ bool Scheduler<M, P, kOptions>::next_mail(Cpu& cpu) {
     bury(cpu, task);
   } else if (!kMany || !(seen.pending() & request::arrive) || !task.has_moved() ||
              moves(cpu).admit(cpu, task)) {
-    handle(cpu, task, task.take(seen.with_pending(request::none)));
+    Requests requests = task.take(seen.with_pending(request::none));
+    // Else a CPU of whose tasks others never stop asking something would never be empty.
+    if (kMany && cpu.is_leaving()) requests |= request::place;
+    handle(cpu, task, requests);
   }
   return true;
 }

@@ -63,6 +63,7 @@
 
 #include "hal/hal.h"
 #include "sched/attribute_slot.h"
+#include "sched/mail_share.h"
 #include "sched/mailbox.h"
 #include "sched/masked_atomic.h"
 #include "sched/options.h"
@@ -326,6 +327,8 @@ class Scheduler : private Mechanism {
     P policy_;  // late: it may be large, and the fields above are reached by short offsets
     TimerQueue timers_;
     // Seldom.
+    bool was_call_ = false;  // what was handled last
+    internal::MailShare mail_share_;
     Timer* orphan_ = nullptr;  // a timer that the idle task carries to another CPU
     Instant started_;
   };
@@ -726,11 +729,12 @@ class Scheduler : private Mechanism {
   }
 
   /// Calls `f()` on CPU `cpu`, masked, and waits until it has returned: for what can only be done
-  /// there, as to that CPU's policy object, or to its translations. There it is an interrupt, also
-  /// of a CPU that is offline, and may do what one may; how long it takes is masked time. On this
-  /// CPU it is called at once, masked. What either has stored before the other sees after. False,
-  /// and it is not called: no such CPU has started. Neither kill nor cancel ends the wait. Calls to
-  /// one CPU are answered one an interrupt, in no order. Stops where a task could not wait.
+  /// there, as to that CPU's policy object, or to its translations. It may do what an interrupt
+  /// may, and how long it takes is masked time, also of a CPU that is offline. On this CPU it is
+  /// called at once, masked. What either has stored before the other sees after. False, and it is
+  /// not called: no such CPU has started. Neither kill nor cancel ends the wait. Calls to one CPU
+  /// are answered in no order, one at a time, by turns with its mail. Stops where a task could not
+  /// wait.
   template <typename F>
   static bool call_on(CpuNumber cpu, F f)
     requires(kOptions.cpus > 1);
@@ -803,9 +807,9 @@ class Scheduler : private Mechanism {
   /// call only arms it anew.
   static void on_timer();
 
-  /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more. A
-  /// switch that the mail makes due is the next interrupt's: the two together would be the longest
-  /// time masked.
+  /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more,
+  /// until mail has had its share of the time (sched/mail_share.h). A switch that the mail makes
+  /// due is the next interrupt's: the two together would be the longest time masked.
   static void on_kick();
 
   /// After `Interrupt::leave` answered true: lets the policy choose anew, and returns when the
@@ -999,8 +1003,19 @@ class Scheduler : private Mechanism {
   // Calls to other CPUs.
   struct Call;
   static bool ask(Cpu& cpu, CpuNumber number, Call& call);
-  [[gnu::noinline, clang::minsize]] static void answer(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static bool next_call(Cpu& cpu);
+  static bool has_mail(const Cpu& cpu) {
+    return !cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty();
+  }
   [[gnu::noinline, clang::minsize]] static bool next_mail(Cpu& cpu);
+  static bool has_calls(const Cpu& cpu) {
+    return kMany && (!cpu.calls_.empty() || !cpu.called_.empty());
+  }
+  static bool has_pieces(const Cpu& cpu) { return has_mail(cpu) || has_calls(cpu); }
+  // A call or a piece of mail; `in_turn`: unless they rest (sched/mail_share.h). False: nothing
+  // done.
+  [[gnu::noinline, clang::minsize]] static bool in_turn(Cpu& cpu);
+  static bool next_piece(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
                                                               Requests requests);

@@ -209,29 +209,24 @@ void Scheduler<M, P, kOptions>::preempt_requeued(Cpu& cpu) {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::preempt_seldom(Cpu& cpu) {
   Task& self = *cpu.current_;
-  if (&self == &cpu.idle_) return;  // it asks before it sleeps, and begins to balance then
   const Instant now = M::now();
   charge(cpu, now);
-  const Due due = cpu.due_;
-  cpu.due_ = kNothing;
+  const Due due = std::exchange(cpu.due_, kNothing);
+  if (&self == &cpu.idle_) return;  // it looks by itself who comes next, and whether there is mail
   const bool timed_out = (due & kTimeout) != 0;
   if ((due & kRequeued) == 0) {
     const Pause why = timed_out ? Pause::timed_out : Pause::preempted;
     require(cpu.policy_.put_back(self, why, now), self);
   }
   // Whom the sink waits for comes first: the idle task hands him back, and is let alone until then.
-  Task* next = &cpu.idle_;
-  if ((due & kHandBack) != 0) {
-    lock(cpu);
-  } else {
-    const Pick choice = pick(cpu, now);
-    next = &choice.task;
-    ask_by(cpu, choice.until);
-    if (next == &self) return;
-  }
+  const bool hands_back = (due & kHandBack) != 0;
+  if (hands_back) lock(cpu);
+  const auto [next, until] = hands_back ? Pick{cpu.idle_, cpu.until_} : pick(cpu, now);
+  if (!hands_back) ask_by(cpu, until);
+  if (&next == &self) return;
   (timed_out ? self.timeouts_ : self.preemptions_).add();
   (timed_out ? cpu.timeouts_ : cpu.preemptions_).add();
-  switch_seldom(cpu, self, *next, cpu.until_, now);
+  switch_seldom(cpu, self, next, until, now);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -294,7 +289,15 @@ void Scheduler<M, P, kOptions>::on_timer() {
     cpu.due_ |= kTimeout;
   }
   if (now >= cpu.expiry_) cpu.expire_(cpu, now);
-  arm(cpu, cpu.until_ < cpu.expiry_ ? cpu.until_ : cpu.expiry_);
+  Instant next = cpu.until_ < cpu.expiry_ ? cpu.until_ : cpu.expiry_;
+  if constexpr (kMany) {
+    if (now >= cpu.mail_share_.rests_until()) {
+      cpu.mail_share_.end_rest();
+      kick_self(cpu);
+    }
+    if (cpu.mail_share_.rests_until() < next) next = cpu.mail_share_.rests_until();
+  }
+  arm(cpu, next);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

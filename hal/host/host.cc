@@ -61,6 +61,13 @@ void sleep_on(std::atomic<uint32_t>& word, uint32_t value, Instant until) {
           until == never ? nullptr : &time, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
+void set_timer(Thread& thread) {
+  thread.set = thread.armed;
+  itimerspec at = {};
+  at.it_value = time_of(std::max(thread.armed, Instant{1}));  // all zero would turn it off
+  timer_settime(thread.timer, TIMER_ABSTIME, &at, nullptr);
+}
+
 void wake_up(std::atomic<uint32_t>& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
 }
@@ -284,7 +291,9 @@ void Machine::take_interrupts() {
       thread.pending.fetch_and(~first, std::memory_order_acquire);
       const Options& kernel = thread.machine->options;
       const Cause cause = first == Thread::kTimer ? Cause::timer : Cause::kick;
-      if (kernel.interrupt({.cause = cause})) kernel.preempt();
+      if ((cause == Cause::kick || take_timer(thread)) && kernel.interrupt({.cause = cause})) {
+        kernel.preempt();
+      }
     }
     unmask_cpu();
     // On whatever CPU this task is now. What comes later has a signal of its own.
@@ -292,17 +301,22 @@ void Machine::take_interrupts() {
   store_errno(error);
 }
 
+// Whether the time has come that was armed, or only one that the timer had been set to before.
+bool Machine::take_timer(Thread& thread) {
+  if constexpr (!kAtCalls) thread.set = never;
+  if (now() < thread.armed) {
+    if constexpr (!kAtCalls) set_timer(thread);
+    return false;
+  }
+  thread.armed = never;
+  return true;
+}
+
 void Machine::look() {
   if (is_masked()) return;
   Thread& thread = *this_thread();
-  if (thread.armed != never) {
-    timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    const timespec armed = time_of(thread.armed);
-    if (std::pair(time.tv_sec, time.tv_nsec) >= std::pair(armed.tv_sec, armed.tv_nsec)) {
-      thread.armed = never;
-      thread.pending.fetch_or(Thread::kTimer, std::memory_order_relaxed);
-    }
+  if (thread.armed != never && thread.armed <= now()) {
+    thread.pending.fetch_or(Thread::kTimer, std::memory_order_relaxed);
   }
   if (thread.pending.load(std::memory_order_relaxed) != 0) take_interrupts();
 }
@@ -314,7 +328,8 @@ void Machine::wait() {
   if (!thread.pending.compare_exchange_strong(none, Thread::kAsleep, std::memory_order_relaxed)) {
     return;
   }
-  sleep_on(thread.pending, Thread::kAsleep, thread.armed);
+  // The timer's signal ends it, where there are signals.
+  sleep_on(thread.pending, Thread::kAsleep, kAtCalls ? thread.armed : never);
   thread.pending.fetch_and(~Thread::kAsleep, std::memory_order_relaxed);
 }
 
@@ -342,14 +357,11 @@ Instant Machine::now() {
   return {static_cast<uint64_t>(time.tv_sec) * kPerSecond + static_cast<uint64_t>(time.tv_nsec)};
 }
 
+// Lazily: a timer set for earlier is left alone, and `take_timer` sets it anew.
 void Machine::arm(Instant when) {
-  if constexpr (kAtCalls) {
-    this_thread()->armed = when;
-    return;
-  }
-  itimerspec at = {};  // all zero turns the timer off
-  if (when != never) at.it_value = time_of(std::max(when, Instant{1}));
-  timer_settime(this_thread()->timer, TIMER_ABSTIME, &at, nullptr);
+  Thread& thread = *this_thread();
+  thread.armed = when;
+  if (!kAtCalls && when < thread.set) set_timer(thread);
 }
 
 void Machine::relax() {

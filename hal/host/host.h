@@ -10,6 +10,8 @@
 // - *Masked* is a byte of that record. An interrupt is a bit beside it and, if the thread may be
 //   running, a signal: SIGALRM from the thread's own timer, SIGUSR1 for a kick. Its handler takes
 //   what is pending unless the CPU is masked; else `unmask` does.
+// - The thread's timer is set only for something earlier than what it is set for: a CPU that goes
+//   to sleep and wakes up makes two calls of the system, one to sleep and one to wake another.
 // - The handler runs on the interrupted task's stack, and switches from there. The signals are
 //   blocked only until it has masked the CPU, so that whoever is switched to finds them as ever;
 //   when the task goes on, on whatever thread, Linux loads the rest of its registers.
@@ -132,6 +134,7 @@ struct Machine {
   static void switch_stacks(Context& from, Context& to);
   static void begin();
   static void take_interrupts();
+  static bool take_timer(Thread& thread);
   static void look();
   static void on_signal(int signal, siginfo_t* info, void* context);
   [[noreturn]] static void leave();
@@ -154,7 +157,8 @@ struct Thread {
   Cpus::Impl* machine = nullptr;
   int id = 0;  // Linux's
   timer_t timer = nullptr;
-  Instant armed = never;                 // under a sanitizer, instead of the timer
+  Instant armed = never;                 // what an interrupt is due by
+  Instant set = never;                   // what the timer is set to: that, or earlier
   Machine::Context* arriving = nullptr;  // begins to run for the first time
   Machine::Context home, boot, abandoned;
   std::span<std::byte> stack = {};  // that it is on; for the sanitizer

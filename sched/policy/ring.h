@@ -45,8 +45,8 @@ class Ring {
 
   /// The one behind `entity`, which is in a ring: itself if it is alone; null if the two do not
   /// agree about it.
-  static Entity* next(const Entity& entity) {
-    const Link& link = entity;
+  static Entity* next(Entity& entity) {
+    Link& link = entity;
     Link& next = *link.next;
     return next.prev == &link ? &static_cast<Entity&>(next) : nullptr;
   }

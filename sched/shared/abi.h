@@ -1,5 +1,5 @@
 /* The image of the shared scheduler, as kernel and programs see it: C, so that whatever language
- * can call C can call it. Version 2; client.h has the same in C++. docs/shared_scheduler.md
+ * can call C can call it. Version 3; client.h has the same in C++. docs/shared_scheduler.md
  *
  * In memory, at any multiple of `BATON_SHARED_ALIGNMENT`, in this order: read-only part, which
  * begins with the header; text; data, which is the partition of the space; and one page that the
@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define BATON_SHARED_MAGIC UINT64_C(0x314853204e4f5442) /* "BTON SH1" */
-#define BATON_SHARED_VERSION UINT32_C(2)
+#define BATON_SHARED_VERSION UINT32_C(3)
 #define BATON_SHARED_ALIGNMENT UINT32_C(0x4000)
 #define BATON_SHARED_BOARD_SIZE UINT32_C(0x1000)
 

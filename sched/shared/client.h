@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <optional>
 #include <span>
 
 #include "sched/shared/abi.h"
@@ -158,21 +159,18 @@ class InlineClient : public Client {
         header.capacity != kCapacity || header.data_size != sizeof(Partition<kCapacity>)) {
       return;
     }
-    board_ = &board();
     // It lies before the board.
-    partition_ = reinterpret_cast<Partition<kCapacity>*>(reinterpret_cast<uintptr_t>(board_) -
-                                                         header.data_size);
+    const uintptr_t partition = reinterpret_cast<uintptr_t>(&board()) - header.data_size;
+    mine_.emplace(*reinterpret_cast<Partition<kCapacity>*>(partition), board());
   }
 
   /// `Scheduler`'s. No turn: nor is there one where the image is another one.
   [[gnu::always_inline]] Turn exchange(Handle previous) const {
-    if (partition_ == nullptr) return {};
-    return Scheduler<kCapacity>(*partition_, *board_).exchange(previous);
+    return mine_ ? mine_->exchange(previous) : Turn();
   }
 
  private:
-  Partition<kCapacity>* partition_ = nullptr;
-  const Board* board_ = nullptr;
+  std::optional<Scheduler<kCapacity>> mine_;
 };
 
 }  // namespace sched::shared

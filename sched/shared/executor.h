@@ -169,12 +169,15 @@ class Executor {
 
   /// For a coroutine, to await: sleeps until it is woken. What has woken it since it was last
   /// polled counts.
-  std::suspend_always pending() { return {}; }
-  /// The same: lets others run.
-  std::suspend_always yield() {
-    again_ = true;
-    return {};
+  auto pending() {
+    struct Pending : std::suspend_always {
+      void await_suspend(std::coroutine_handle<>) const { sleeps = true; }
+      bool& sleeps;
+    };
+    return Pending{.sleeps = sleeps_};
   }
+  /// The same: lets others run.
+  std::suspend_always yield() { return {}; }
 
   /// Runs this executor's tasks, and lets other spaces run whose tasks come first, until all of its
   /// own have ended; then true. False: the pool says that it has no task at all, though coroutines
@@ -183,20 +186,16 @@ class Executor {
   bool run() {
     Handle previous;
     uint16_t gone = kNobody;  // a space that there was not, for the next look
-    while (live_ != 0) {
+    for (;;) {
       if constexpr (requires { scheduler_.exchange(previous); }) {
-        if (previous && again_) {
-          if (const auto turn = scheduler_.exchange(previous); turn.handle) {
-            previous = poll(turn.task, turn.handle);
-            continue;
-          }
-        }
+        if (previous) previous = take_turns(previous);
       }
+      if (live_ == 0) return true;
       Answer answer;
       const Result result = patiently([&] {
         return scheduler_.next(
-            environment_.hart(), previous, again_, [gone](uint16_t space) { return space != gone; },
-            answer);
+            environment_.hart(), previous, !std::exchange(sleeps_, false),
+            [gone](uint16_t space) { return space != gone; }, answer);
       });
       previous = {};
       gone = kNobody;
@@ -212,7 +211,6 @@ class Executor {
         case Answer::Kind::finished: return false;
       }
     }
-    return true;
   }
 
   /// Destroys the coroutines that are left, and gives their frames back. Not from one of them. The
@@ -244,13 +242,24 @@ class Executor {
     }
   }
 
+  /// From one turn to the next, for as long as that is simple. Whoever has had the last one; nobody
+  /// if it has ended.
+  [[gnu::noinline]] Handle take_turns(Handle previous) {
+    const S scheduler = scheduler_;
+    while (previous && !sleeps_) {
+      const auto turn = scheduler.exchange(previous);
+      if (!turn.handle) break;
+      previous = poll(turn.task, turn.handle);
+    }
+    return previous;
+  }
+
   /// Runs a task that has been claimed; whose turn is over then: nobody's if it has ended.
   [[gnu::always_inline]] Handle poll(uint64_t place, Handle handle) {
     // Whatever else there is this executor has never put there.
     const bool is_ours = handle && place < kTasks && tasks_[place].handle == handle;
     if (is_ours) [[likely]] {
       current_ = handle;
-      again_ = false;
       const Coroutine::Handle frame = tasks_[place].frame;
       frame.resume();
       if (!frame.done()) [[likely]]
@@ -273,7 +282,7 @@ class Executor {
   Environment& environment_;
   Handle current_;
   size_t live_ = 0;
-  bool again_ = false;  // whoever was polled wants to go on
+  bool sleeps_ = false;  // whoever was polled waits to be woken
   std::array<Task, kTasks> tasks_{};
 };
 

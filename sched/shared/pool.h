@@ -31,13 +31,14 @@ class Handle {
  public:
   constexpr Handle() = default;
   constexpr explicit Handle(uint64_t word) : word_(word) {}
-  constexpr Handle(uint32_t generation, uint8_t priority, uint16_t slot)
-      : word_(uint64_t{generation} << 32 | uint64_t{priority} << 16 | slot) {}
+  constexpr Handle(uint32_t generation, uint8_t priority, uint16_t place)
+      : word_(uint64_t{generation} << 32 | uint64_t{priority} << 16 | place) {}
 
   constexpr uint64_t word() const { return word_; }
   constexpr uint32_t generation() const { return static_cast<uint32_t>(word_ >> 32); }
   constexpr uint8_t priority() const { return static_cast<uint8_t>(word_ >> 16); }
-  constexpr uint16_t slot() const { return static_cast<uint16_t>(word_); }
+  /// How far from the beginning of the pool its slot lies.
+  constexpr uint16_t place() const { return static_cast<uint16_t>(word_); }
 
   constexpr explicit operator bool() const { return word_ != 0; }
   friend constexpr bool operator==(Handle, Handle) = default;
@@ -69,7 +70,7 @@ struct Index {
       return *this;
     }
     To& operator=(Link* link) {
-      offset_ = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(link) & (Arena::kArena - 1));
+      offset_ = Arena::place_of(link);
       return *this;
     }
 
@@ -78,6 +79,12 @@ struct Index {
     operator Link*() const {
       const uint16_t offset = this->offset();
       return offset == 0 ? nullptr : at(offset);
+    }
+    friend bool operator==(const To& one, const To& other) {
+      return one.offset() == other.offset();
+    }
+    friend bool operator==(const To& to, Link* link) {
+      return to.offset() == Arena::place_of(link);
     }
 
    private:
@@ -112,13 +119,15 @@ class Pool {
   struct alignas(32) Slot : Link {
     constexpr Slot() : Link{nullptr, nullptr} {}
 
+    uint32_t generation() const { return Handle(name).generation(); }
+    uint8_t priority() const { return Handle(name).priority(); }
+    uint16_t space() const { return static_cast<uint16_t>(name); }
+
     State state = State::free;
-    uint8_t priority = 0;
-    uint16_t hart = 0;        ///< that added it, or has claimed it last
-    uint16_t space = 0;       ///< which alone knows what `task` means
-    uint32_t generation = 0;  ///< of its life
-    uint64_t stamp = 0;       ///< when it became ready
-    uint64_t task = 0;
+    uint16_t hart = 0;   ///< that added it, or has claimed it last
+    uint64_t name = 0;   ///< its handle, but with the space in the lowest 16 bits
+    uint64_t stamp = 0;  ///< when it became ready
+    uint64_t task = 0;   ///< what only its space understands
   };
 
   static constexpr size_t kLevels = LevelSet::kSize;
@@ -129,21 +138,24 @@ class Pool {
   static constexpr uintptr_t kPlaces = (kArena - 1) & ~(sizeof(Slot) - 1);
   static_assert(std::has_single_bit(sizeof(Slot)));
 
+  /// How far from its pool's beginning something of the pool lies; of null, 0.
+  static uint16_t place_of(const void* thing) {
+    return static_cast<uint16_t>(reinterpret_cast<uintptr_t>(thing) & (kArena - 1));
+  }
+
   // What a function answers where a task is missing it also answers where a link is broken.
 
   /// Adds a task, ready, behind all others of its priority. O(1). No handle: the pool is full.
   Handle add(uint16_t hart, uint16_t space, uint64_t task, uint8_t priority, uint64_t stamp) {
     Slot* const slot = take_slot();
     if (slot == nullptr) return {};
-    const uint32_t generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
-    slot->generation = generation;
+    const uint32_t last = slot->generation();
+    slot->name = Handle(last == UINT32_MAX ? 1 : last + 1, priority, space).word();
     slot->hart = hart;
-    slot->space = space;
     slot->task = task;
-    slot->priority = priority;
     ++size_;
     if (!make_ready(*slot, priority, stamp)) return {};
-    return {generation, priority, static_cast<uint16_t>(number_of(*slot))};
+    return handle_of(*slot);
   }
 
   /// Ends a task's life, whatever it is doing. O(1). False: there is no such task.
@@ -155,7 +167,7 @@ class Pool {
   /// Ends the tasks of `space` among those of `count` slots from number `begin` on. O(count).
   void sweep(uint16_t space, size_t begin, size_t count) {
     for (size_t i = begin; i < kCapacity && i - begin < count; ++i) {
-      if (slots_[i].state != State::free && slots_[i].space == space) end(slots_[i]);
+      if (slots_[i].state != State::free && slots_[i].space() == space) end(slots_[i]);
     }
   }
 
@@ -165,7 +177,7 @@ class Pool {
     const size_t used = std::min<size_t>(fresh(), kCapacity);
     for (size_t i = 0; i < used; ++i) {
       const Slot& slot = slots_[i];
-      if (slot.task == task && slot.space == space && slot.state != State::free) {
+      if (slot.task == task && slot.space() == space && slot.state != State::free) {
         return handle_of(slot);
       }
     }
@@ -186,7 +198,7 @@ class Pool {
   bool wake(Handle handle, uint64_t stamp) {
     Slot* const slot = find(handle);
     if (slot == nullptr) return false;
-    if (slot->state == State::sleeping) return make_ready(*slot, slot->priority, stamp);
+    if (slot->state == State::sleeping) return make_ready(*slot, slot->priority(), stamp);
     if (slot->state == State::claimed) slot->state = State::woken;
     return true;
   }
@@ -199,7 +211,7 @@ class Pool {
     const State before = slot->state;
     if (before == State::sleeping) return true;
     if (!leave(*slot)) return false;
-    if (before == State::woken) return make_ready(*slot, slot->priority, stamp);
+    if (before == State::woken) return make_ready(*slot, slot->priority(), stamp);
     slot->state = State::sleeping;
     return true;
   }
@@ -209,20 +221,18 @@ class Pool {
   /// is not the first that `wanted` allows.
   template <typename Wanted>
   [[gnu::always_inline]] const Slot* exchange(Handle previous, uint64_t stamp, Wanted wanted) {
-    Slot* const from = find(previous);
-    if (from == nullptr || (from->state != State::claimed && from->state != State::woken)) {
-      return nullptr;
-    }
-    const uint8_t level = from->priority;
-    Queue& queue = levels_[level];
-    if (level != top_ || &queue.front() != from) return nullptr;
-    Slot* const to = queue.next(*from);
+    Queue& queue = levels_[top_];
+    // Whatever that is where the ring is empty has not this handle.
+    Slot& from = queue.front();
+    if (handle_of(from) != previous) return nullptr;
+    if (from.state != State::claimed && from.state != State::woken) return nullptr;
+    Slot* const to = queue.next(from);
     if (to == nullptr || to->state != State::ready || !wanted(*to)) return nullptr;
     queue.start_at(*to);
-    from->state = State::ready;
-    from->stamp = stamp;
+    from.state = State::ready;
+    from.stamp = stamp;
     to->state = State::claimed;
-    to->hart = from->hart;
+    to->hart = from.hart;
     return to;
   }
 
@@ -248,7 +258,7 @@ class Pool {
   }
 
   Handle handle_of(const Slot& slot) const {
-    return {slot.generation, slot.priority, static_cast<uint16_t>(number_of(slot))};
+    return Handle((slot.name & ~uint64_t{UINT16_MAX}) | place_of(&slot));
   }
 
   /// How many tasks there are.
@@ -260,13 +270,11 @@ class Pool {
  private:
   using Queue = Ring<Slot, Pool, Indices::template To>;
 
-  size_t number_of(const Slot& slot) const { return static_cast<size_t>(&slot - slots_.data()); }
-
   Slot* find(Handle handle) {
-    if (handle.slot() >= kCapacity) return nullptr;
-    Slot& slot = slots_[handle.slot()];
-    if (slot.generation != handle.generation() || slot.state == State::free) return nullptr;
-    return &slot;
+    const size_t number = (handle.place() - size_t{place_of(slots_.data())}) / sizeof(Slot);
+    if (number >= kCapacity) return nullptr;
+    Slot& slot = slots_[number];
+    return handle_of(slot) == handle && slot.state != State::free ? &slot : nullptr;
   }
 
   // Once: it may be another one at the next look.
@@ -300,7 +308,7 @@ class Pool {
   }
 
   bool leave(Slot& slot) {
-    const uint8_t level = slot.priority;
+    const uint8_t level = slot.priority();
     if (levels_[level].remove(slot) == Links::corrupt) return false;
     if (levels_[level].empty()) {
       ready_.erase(level);

@@ -91,14 +91,15 @@ struct Answer {
   uint64_t handle = 0;  ///< its handle
 };
 
-/// See the head of this file. A view: it has no state of its own. Every function is O(1), if
+/// See the head of this file. A view, for the space that the board is of when it is made: it has no
+/// state of its own. Every function is O(1), if
 /// nothing else is said: where several spaces have a partition, and some of them run, `peek` and
 /// `next` also go past their tasks.
 template <size_t kCapacity>
 class Scheduler {
  public:
   constexpr Scheduler(Partition<kCapacity>& mine, const Board& board)
-      : mine_(mine), board_(board) {}
+      : mine_(&mine), board_(&board), self_(board.self.load(std::memory_order_relaxed)) {}
 
   /// Adds a task, ready, behind all others of its priority. Refused: the pool is full.
   Result add(uint16_t hart, uint16_t space, uint64_t task, uint8_t priority, Handle& handle) {
@@ -128,7 +129,7 @@ class Scheduler {
       const Turn turn = exchange(previous);
       if (turn.handle) [[likely]] {
         answer = {.kind = Answer::Kind::task,
-                  .space = self(),
+                  .space = self_,
                   .task = turn.task,
                   .handle = turn.handle.word()};
         return Result::done;
@@ -146,17 +147,17 @@ class Scheduler {
   /// What is most often to be done in one: `previous`, which is claimed, is ready again, and the
   /// task that is to run is claimed by the same hart. No turn, and nothing has been done: it is not
   /// that simple, or somebody else is in the partition; that is `next`'s.
-  [[gnu::always_inline]] Turn exchange(Handle previous) {
+  [[gnu::always_inline]] Turn exchange(Handle previous) const {
+    if (!enter()) return {};
     Turn turn;
-    const uint16_t self = this->self();
-    with_lock([&](auto& pool) {
-      const uint64_t others = board_.first.load(std::memory_order_relaxed);
-      const auto* const slot = pool.exchange(previous, stamp(), [&](const auto& s) {
-        return s.space == self && (others == 0 || precedence(s.priority, s.stamp) >= others);
+    if (!has_wakes()) [[likely]] {
+      const uint64_t others = board_->first.load(std::memory_order_relaxed);
+      const auto* const slot = mine_->pool.exchange(previous, stamp(), [&](const auto& s) {
+        return s.space() == self_ && (others == 0 || precedence(s.priority(), s.stamp) >= others);
       });
-      if (slot != nullptr) turn = {slot->task, pool.handle_of(*slot)};
-      return true;
-    });
+      if (slot != nullptr) turn = {slot->task, mine_->pool.handle_of(*slot)};
+    }
+    leave();
     return turn;
   }
 
@@ -184,13 +185,13 @@ class Scheduler {
   // The same for a task of this space by what `add` was given for it, and not by its handle; where
   // several have that in common, one of them. O(capacity), with the partition locked.
   Result remove_by(uint64_t task) {
-    return with_lock([&](auto& pool) { return pool.remove(pool.find(self(), task)); });
+    return with_lock([&](auto& pool) { return pool.remove(pool.find(self_, task)); });
   }
   Result wake_by(uint64_t task) {
-    return with_lock([&](auto& pool) { return pool.wake(pool.find(self(), task), stamp()); });
+    return with_lock([&](auto& pool) { return pool.wake(pool.find(self_, task), stamp()); });
   }
   Result sleep_by(uint64_t task) {
-    return with_lock([&](auto& pool) { return pool.sleep(pool.find(self(), task), stamp()); });
+    return with_lock([&](auto& pool) { return pool.sleep(pool.find(self_, task), stamp()); });
   }
 
   /// For a kernel, of spaces that have one partition: `space` is no more, and so are its tasks
@@ -198,7 +199,7 @@ class Scheduler {
   /// not any more. O(count).
   Result sweep(uint16_t space, size_t begin, size_t count) {
     uint32_t its = key_of(space);
-    mine_.lock.compare_exchange_strong(its, 0, std::memory_order_acquire);
+    mine_->lock.compare_exchange_strong(its, 0, std::memory_order_acquire);
     return with_lock([&](auto& pool) {
       pool.sweep(space, begin, count);
       return true;
@@ -208,27 +209,27 @@ class Scheduler {
  private:
   static uint32_t key_of(uint16_t space) { return uint32_t{space} + 1; }
 
-  uint16_t self() const { return board_.self.load(std::memory_order_relaxed); }
+  // False: somebody else is in the partition.
+  bool enter() const {
+    uint32_t nobody = 0;
+    return mine_->lock.compare_exchange_strong(nobody, key_of(self_), std::memory_order_acquire);
+  }
+  void leave() const { mine_->lock.store(0, std::memory_order_release); }
 
   template <typename Body>
   [[gnu::always_inline]] Result with_lock(Body body) {
-    uint32_t nobody = 0;
-    if (!mine_.lock.compare_exchange_strong(nobody, key_of(self()), std::memory_order_acquire)) {
-      return Result::busy;
-    }
-    const uint32_t woken = board_.woken.load(std::memory_order_acquire);
-    const uint32_t taken = mine_.taken.load(std::memory_order_relaxed);
-    if (woken != taken) [[unlikely]]
-      take_wakes(taken, woken);
-    const bool done = body(mine_.pool);
-    mine_.lock.store(0, std::memory_order_release);
+    if (!enter()) return Result::busy;
+    if (has_wakes()) [[unlikely]]
+      take_wakes();
+    const bool done = body(mine_->pool);
+    leave();
     return done ? Result::done : Result::refused;
   }
 
   template <typename Slot>
   static Answer answer_of(const Pool<kCapacity>& pool, const Slot& slot, Answer::Kind kind) {
     return {.kind = kind,
-            .space = slot.space,
+            .space = slot.space(),
             .task = slot.task,
             .handle = pool.handle_of(slot).word()};
   }
@@ -247,51 +248,58 @@ class Scheduler {
 
   template <typename ShouldSwitch>
   void look(const Pool<kCapacity>& pool, ShouldSwitch& should_switch, Answer& answer) {
-    const uint16_t self = this->self();
-    const uint32_t waiting = board_.waiting.load(std::memory_order_relaxed);
+    const uint32_t waiting = board_->waiting.load(std::memory_order_relaxed);
     // Of others with the same partition those count that wait: who runs sees to its tasks itself.
     const auto* const slot = pool.first([&](const auto& s) {
-      if (s.space == self) return true;
-      return s.space < kSpaces && (waiting >> s.space & 1) != 0 && should_switch(s.space);
+      if (s.space() == self_) return true;
+      return s.space() < kSpaces && (waiting >> s.space() & 1) != 0 && should_switch(s.space());
     });
     uint64_t best = 0;
     if (slot != nullptr) {
-      best = precedence(slot->priority, slot->stamp);
+      best = precedence(slot->priority(), slot->stamp);
       answer = answer_of(pool, *slot,
-                         slot->space == self ? Answer::Kind::task : Answer::Kind::should_yield);
+                         slot->space() == self_ ? Answer::Kind::task : Answer::Kind::should_yield);
     } else {
       answer = {.kind = pool.size() == 0 ? Answer::Kind::finished : Answer::Kind::no_wake_task};
     }
-    mine_.head.store(best, std::memory_order_relaxed);
+    mine_->head.store(best, std::memory_order_relaxed);
     // Who has no task needs no turn.
-    if (board_.first.load(std::memory_order_relaxed) <= best || pool.size() == 0) return;
+    if (board_->first.load(std::memory_order_relaxed) <= best || pool.size() == 0) return;
     for (uint16_t space = 0; space < kSpaces; ++space) {
-      const uint64_t head = board_.heads[space].load(std::memory_order_relaxed);
+      const uint64_t head = board_->heads[space].load(std::memory_order_relaxed);
       if (head <= best || !should_switch(space)) continue;
       best = head;
       answer = {.kind = Answer::Kind::should_yield, .space = space};
     }
   }
 
-  uint64_t stamp() {
-    const uint64_t now = board_.clock.load(std::memory_order_relaxed);
-    return mine_.last_stamp = std::max(mine_.last_stamp + 1, now);
+  uint64_t stamp() const {
+    const uint64_t now = board_->clock.load(std::memory_order_relaxed);
+    return mine_->last_stamp = std::max(mine_->last_stamp + 1, now);
   }
 
-  [[gnu::noinline]] void take_wakes(uint32_t taken, uint32_t woken) {
+  bool has_wakes() const {
+    return board_->woken.load(std::memory_order_relaxed) !=
+           mine_->taken.load(std::memory_order_relaxed);
+  }
+
+  [[gnu::noinline]] void take_wakes() {
+    const uint32_t woken = board_->woken.load(std::memory_order_acquire);
+    uint32_t taken = mine_->taken.load(std::memory_order_relaxed);
     // The kernel lets no more than that be on their way.
     if (woken - taken > Board::kWakes) taken = woken - Board::kWakes;
     for (; taken != woken; ++taken) {
-      const Board::Wake& wake = board_.wakes[taken % Board::kWakes];
+      const Board::Wake& wake = board_->wakes[taken % Board::kWakes];
       const uint64_t stamp = wake.stamp.load(std::memory_order_relaxed);
-      mine_.pool.wake(Handle(wake.handle.load(std::memory_order_relaxed)), stamp);
-      mine_.last_stamp = std::max(mine_.last_stamp, stamp);
+      mine_->pool.wake(Handle(wake.handle.load(std::memory_order_relaxed)), stamp);
+      mine_->last_stamp = std::max(mine_->last_stamp, stamp);
     }
-    mine_.taken.store(woken, std::memory_order_relaxed);
+    mine_->taken.store(woken, std::memory_order_relaxed);
   }
 
-  Partition<kCapacity>& mine_;
-  const Board& board_;
+  Partition<kCapacity>* mine_;
+  const Board* board_;
+  uint16_t self_;
 };
 
 }  // namespace sched::shared

@@ -157,6 +157,42 @@ TEST(Host, SilencesTheTimerByNever) {
   EXPECT_EQ(timers[0], 0);
 }
 
+// The system's timer stays as it was; what is heard of it is what was armed last.
+TEST(Host, InterruptsOnceWhereItIsArmedAnewForLater) {
+  static std::atomic<Instant> heard;
+  heard = Instant{};
+  on_interrupt = [](Interrupt) { heard = M::now(); };
+  static Instant when;
+  run_one([] {
+    const Instant start = M::now();
+    M::arm(start + Duration{1'000'000});
+    M::arm(start + Duration{2'000'000});
+    M::arm(when = start + Duration{3'000'000});
+    M::unmask(M::kUnmasked);
+    spin_until([] { return timers[0] != 0; });
+    M::mask();
+  });
+  EXPECT_EQ(timers[0], 1);
+  EXPECT_GE(heard.load(), when);
+}
+
+TEST(Host, InterruptsWhereItIsArmedAnewAfterNever) {
+  run_one([] {
+    const Instant start = M::now();
+    M::arm(start + Duration{1'000'000});
+    M::arm(never);
+    M::unmask(M::kUnmasked);
+    spin_until([start] { return M::now() > start + Duration{2'000'000}; });
+    M::mask();
+    EXPECT_EQ(timers[0], 0);
+    M::arm(M::now() + Duration{1'000'000});
+    M::unmask(M::kUnmasked);
+    spin_until([] { return timers[0] != 0; });
+    M::mask();
+  });
+  EXPECT_EQ(timers[0], 1);
+}
+
 TEST(Host, WaitsForTheTimer) {
   run_one([] {
     const Instant when = M::now() + Duration{1'000'000};

@@ -452,7 +452,7 @@ TEST(Mail, IsHandledInBoundedPortions) {
     EXPECT_GE(kernel.world.report(0).kick_interrupts, static_cast<uint64_t>(tasks));
     return kernel.longest_interrupt();
   };
-  EXPECT_EQ(longest_interrupt(64), longest_interrupt(4));
+  EXPECT_EQ(longest_interrupt(32), longest_interrupt(4));
 }
 
 // --- Kill ---

@@ -5,10 +5,12 @@
 #define BATON_SCHED_POLICY_TESTING_RULES_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "sched/policy/policy.h"
+#include "sched/policy/testing/pace.h"
 
 namespace sched::conformance {
 
@@ -99,14 +101,6 @@ constexpr const char* to_string(Check check) {
   return "";
 }
 
-/// How time goes by: all three heed `until`, but for a timer that is now and then late.
-enum class Pace : uint8_t {
-  even,    ///< some ticks, or to `until`, or somewhere on the way there
-  still,   ///< most things happen at one and the same instant
-  jumping  ///< as `even`, but now and then 2^42 ticks ahead: over an hour at 1 GHz
-};
-inline constexpr std::array kPaces = {Pace::even, Pace::still, Pace::jumping};
-
 /// One call of a policy, for whoever wants to see them.
 struct Call {
   const char* name;
@@ -116,6 +110,20 @@ struct Call {
   Instant until;   ///< of `pick` and `contend`; otherwise `never`
   bool is_second;  ///< made by the second run of a trial, which the first is compared with
 };
+
+constexpr const char* to_string(Enter why) {
+  constexpr const char* kNames[] = {"created",   "woken", "retuned",
+                                    "inherited", "moved", "dispatched"};
+  return kNames[static_cast<size_t>(why)];
+}
+constexpr const char* to_string(Leave why) {
+  constexpr const char* kNames[] = {"blocked", "exited", "retuned", "inherited", "moved"};
+  return kNames[static_cast<size_t>(why)];
+}
+constexpr const char* to_string(Pause why) {
+  constexpr const char* kNames[] = {"yielded", "preempted", "timed_out"};
+  return kNames[static_cast<size_t>(why)];
+}
 
 /// How a trial goes.
 struct Plan {

@@ -4,16 +4,15 @@
 #ifndef BATON_SCHED_POLICY_TESTING_RUN_H_
 #define BATON_SCHED_POLICY_TESTING_RUN_H_
 
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <optional>
-#include <type_traits>
 
 #include "sched/policy/policy.h"
 #include "sched/policy/testing/claims.h"
+#include "sched/policy/testing/entities.h"
+#include "sched/policy/testing/pace.h"
 #include "sched/policy/testing/rules.h"
 #include "sched/policy/testing/source.h"
 #include "sched/policy/testing/subject.h"
@@ -22,23 +21,24 @@ namespace sched::conformance {
 
 /// One of a trial's runs. Made by `Trial`.
 template <typename S, size_t kEntities>
-class Run : public Mechanism {
+class Run : public Mechanism, private Entities<typename S::Tested, kEntities> {
   using P = typename S::Tested;
-  using Entity = typename P::Entity;
-  using Attributes = typename P::Attributes;
-  static constexpr int kNobody = -1;
-  static constexpr bool kInherits = Inherits<P>;
-  using Claim = decltype([] {
-    if constexpr (kInherits) {
-      return std::type_identity<typename P::Claim>();
-    } else {
-      return std::type_identity<bool>();
-    }
-  }())::type;
-  static_assert(std::is_trivially_destructible_v<Entity>, "an entity's memory just ends");
-
-  // Of an entity. `away`: it has moved to another CPU, and may come back.
-  enum class State : uint8_t { nowhere, blocked, runnable, away_blocked, away_runnable };
+  using All = Entities<P, kEntities>;
+  using All::claimed;
+  using All::entity;
+  using All::given;
+  using All::inherited;
+  using All::is_any;
+  using All::is_empty;
+  using All::is_here;
+  using All::kInherits;
+  using All::kNobody;
+  using All::number;
+  using All::state;
+  using typename All::Attributes;
+  using typename All::Claim;
+  using typename All::Entity;
+  using typename All::State;
 
   // Of the run: first what the numbers say, then everybody is woken, then everybody exits.
   enum class Phase : uint8_t { act, wake, leave, over };
@@ -54,6 +54,7 @@ class Run : public Mechanism {
     left_ = plan.actions;
     first_ = first;
     is_second_ = part == Part::second;
+    if (is_second_ && check_ == Check::addresses) All::turn_round();
     tell_ = plan.tell;
     told_ = plan.told;
     // The late one comes by a multiple of every power of two up to 2^56 very soon.
@@ -112,25 +113,7 @@ class Run : public Mechanism {
   }
   void require(Links links) { require(links == Links::intact, Rule::links); }
 
-  // ---- Entities
-
-  Entity& entity(int e) {
-    const size_t index = static_cast<size_t>(e);
-    const bool backward = is_second_ && check_ == Check::addresses;
-    return slots_[backward ? kEntities - 1 - index : index];
-  }
-  State& state(int e) { return states_[static_cast<size_t>(e)]; }
-  Attributes& given(int e) { return given_[static_cast<size_t>(e)]; }
-  std::optional<Claim>& inherited(int e) { return inherited_[static_cast<size_t>(e)]; }
-  std::optional<Claim>& claimed(int e) { return claimed_[static_cast<size_t>(e)]; }
-  int number(const Entity* found) {
-    for (int e = 0; e < static_cast<int>(kEntities); ++e) {
-      if (&entity(e) == found) return e;
-    }
-    return kNobody;
-  }
   int one() { return static_cast<int>(source_.below(kEntities)); }
-  bool is_here(int e) { return state(e) == State::blocked || state(e) == State::runnable; }
 
   // ---- The schedule: what two runs are compared by
 
@@ -173,7 +156,7 @@ class Run : public Mechanism {
 
   void enqueue(int e, Enter why) {
     quiet_ = false;
-    tell("enqueue", e, name_of(why));
+    tell("enqueue", e, to_string(why));
     require(policy_.enqueue(entity(e), why, now_));
     state(e) = State::runnable;
     if (current_ == kNobody) {
@@ -192,7 +175,7 @@ class Run : public Mechanism {
 
   void dequeue(int e, Leave why) {
     quiet_ = false;
-    tell("dequeue", e, name_of(why));
+    tell("dequeue", e, to_string(why));
     require(policy_.dequeue(entity(e), why, now_));
     gone(e, why);
   }
@@ -209,7 +192,7 @@ class Run : public Mechanism {
   }
 
   void put_back(Pause why) {
-    tell("put_back", current_, name_of(why));
+    tell("put_back", current_, to_string(why));
     require(policy_.put_back(entity(current_), why, now_));
     current_ = kNobody;
   }
@@ -283,7 +266,7 @@ class Run : public Mechanism {
   // ---- What happens: each a case of what may at any time
 
   void act() {
-    pass_time();
+    now_ = next_instant(pace_, source_, now_, until_);
     if (now_ >= until_) due_ = true;
     // Not always at once: a guard may forbid it for a while.
     if (due_ && source_.below(4) != 0) return choose();
@@ -309,33 +292,12 @@ class Run : public Mechanism {
     }
   }
 
-  void pass_time() {
-    constexpr Duration kHour{uint64_t{1} << 42};
-    constexpr uint64_t kSome = 50;
-    const uint64_t way = source_.below(pace_ == Pace::still ? 64 : 8);
-    // As long as the clock can go there in each run of the trial.
-    const bool in_reach = until_ > now_ && until_ - now_ <= kHour;
-    Instant next = now_;
-    if (way >= 1 && way <= 3) {
-      next = now_ + Duration{source_.below(kSome)};
-    } else if (way == 4 && in_reach) {
-      next = until_;
-    } else if (way == 5 && in_reach) {
-      next = now_ + Duration{source_.below((until_ - now_).ticks)};
-    } else if (way == 6 && pace_ == Pace::jumping && source_.below(4) == 0) {
-      next = now_ + kHour;
-    }
-    // A timer is now and then late; the jump of a clock knows no `until`.
-    if (way != 6 && next > until_ && source_.below(8) != 0) next = until_ > now_ ? until_ : now_;
-    now_ = next;
-  }
-
   // A task comes: for the first time, from its sleep, or from another CPU.
   void come(int e) {
     switch (state(e)) {
       case State::nowhere:
         if (phase_ == Phase::wake) break;
-        if (is_second_ && check_ == Check::reuse) new (&entity(e)) Entity();
+        if (is_second_ && check_ == Check::reuse) All::begin_anew(e);
         if (!attach(e, S::sample(source_))) break;
         charge();
         enqueue(e, Enter::created);
@@ -445,7 +407,7 @@ class Run : public Mechanism {
     dequeue(self, Leave::exited);
     detach(self);
     state(self) = State::nowhere;
-    if (is_second_ && check_ == Check::reuse) overwrite(entity(self));
+    if (is_second_ && check_ == Check::reuse) All::overwrite(self);
     pick();
   }
 
@@ -539,7 +501,7 @@ class Run : public Mechanism {
   void end() {
     phase_ = Phase::over;
     if (!has_accepted_ || !is_empty()) return;
-    if (is_second_ && check_ == Check::reuse) new (&entity(0)) Entity();
+    if (is_second_ && check_ == Check::reuse) All::begin_anew(0);
     const bool admitted = policy_.attach(detached(entity(0)), accepted_);
     tell("attach", 0, admitted ? nullptr : "refused");
     require(admitted || !S::kEmptyIsFresh, Rule::returned);
@@ -609,50 +571,11 @@ class Run : public Mechanism {
     }
   }
 
-  bool is_any(State wanted) const {
-    for (const State state : states_) {
-      if (state == wanted) return true;
-    }
-    return false;
-  }
-  bool is_empty() const {
-    for (const State state : states_) {
-      if (state == State::blocked || state == State::runnable) return false;
-    }
-    return true;
-  }
-
-  // As whoever gets the memory next may.
-  static void overwrite(Entity& finished) {
-    finished.~Entity();
-    unsigned char* const bytes = reinterpret_cast<unsigned char*>(&finished);
-    for (size_t i = 0; i < sizeof(Entity); ++i) bytes[i] = 0xa5;
-  }
-
-  static constexpr const char* name_of(Enter why) {
-    constexpr const char* kNames[] = {"created",   "woken", "retuned",
-                                      "inherited", "moved", "dispatched"};
-    return kNames[static_cast<size_t>(why)];
-  }
-  static constexpr const char* name_of(Leave why) {
-    constexpr const char* kNames[] = {"blocked", "exited", "retuned", "inherited", "moved"};
-    return kNames[static_cast<size_t>(why)];
-  }
-  static constexpr const char* name_of(Pause why) {
-    constexpr const char* kNames[] = {"yielded", "preempted", "timed_out"};
-    return kNames[static_cast<size_t>(why)];
-  }
-
   typename S::Context context_{};
   P policy_{};
-  std::array<Entity, kEntities> slots_{};
-  std::array<State, kEntities> states_{};
-  std::array<Attributes, kEntities> given_{};
-  std::array<std::optional<Claim>, kEntities> inherited_{};
-  std::array<std::optional<Claim>, kEntities> claimed_{};  // when it was last detached
-  Attributes accepted_{};                                  // by the policy when it was empty
-  bool has_accepted_ = false;                              // `attach` has been true once
-  bool refused_ = false;                                   // it was false the last time
+  Attributes accepted_{};      // by the policy when it was empty
+  bool has_accepted_ = false;  // `attach` has been true once
+  bool refused_ = false;       // it was false the last time
 
   Instant start_{};
   Instant now_{};

@@ -30,11 +30,9 @@ using TestExecutor = Executor<Shared, Environment, 4>;
 
 class ExecutorTest : public testing::Test {
  protected:
-  ExecutorTest() { board_.self = environment_.number; }
-
-  Partition<kCapacity> partition_;
-  Board board_;
   Environment environment_;
+  Partition<kCapacity> partition_;
+  Board board_{.self = environment_.number};
   FramePool<4, 512> frames_;
   TestExecutor executor_{Shared(partition_, board_), environment_};
   std::string story_;

@@ -107,7 +107,7 @@ TEST(PoolTest, AHandleIsOfOneLife) {
   const Handle old = pool.add(0, 0, 1, 0, 1);
   EXPECT_TRUE(pool.remove(old));
   const Handle young = pool.add(0, 0, 2, 0, 2);
-  EXPECT_EQ(young.slot(), old.slot());
+  EXPECT_EQ(young.place(), old.place());
   EXPECT_FALSE(pool.claim(0, old));
   EXPECT_FALSE(pool.wake(old, 3));
   EXPECT_FALSE(pool.sleep(old, 3));
@@ -213,6 +213,36 @@ TEST(PoolTest, MatchesListsUnderRandomCalls) {
   }
 }
 
+// From whoever runs and is the first to the next one, and otherwise not at all.
+TEST(PoolTest, ExchangesWhoRunsForTheNext) {
+  Aligned<4> place;
+  auto& pool = place.pool;
+  const auto exchange = [&](Handle previous) {
+    const auto* const slot = pool.exchange(previous, 9, kAnybody);
+    return slot == nullptr ? Handle() : pool.handle_of(*slot);
+  };
+  EXPECT_FALSE(exchange(Handle())) << "there is nobody";
+  const Handle first_task = pool.add(0, 0, 1, 5, 1);
+  const Handle second_task = pool.add(0, 0, 2, 5, 2);
+  const Handle lower = pool.add(0, 0, 3, 4, 3);
+  EXPECT_FALSE(exchange(first_task)) << "it does not run";
+  ASSERT_TRUE(pool.claim(0, first_task));
+  ASSERT_TRUE(pool.claim(0, lower));
+  EXPECT_FALSE(exchange(lower)) << "it is not the first";
+  EXPECT_FALSE(exchange(second_task));
+  EXPECT_FALSE(exchange(Handle(first_task.generation(), first_task.priority(), 0)));
+  EXPECT_FALSE(
+      exchange(Handle(first_task.generation() + 1, first_task.priority(), first_task.place())));
+  EXPECT_EQ(exchange(first_task), second_task);
+  EXPECT_EQ(pool.look(first_task)->state, State::ready);
+  EXPECT_EQ(pool.look(first_task)->stamp, 9u);
+  EXPECT_EQ(pool.look(second_task)->state, State::claimed);
+  ASSERT_TRUE(pool.wake(second_task, 10));
+  EXPECT_EQ(exchange(second_task), first_task) << "woken, it is ready all the same";
+  ASSERT_TRUE(pool.remove(second_task));
+  EXPECT_FALSE(exchange(first_task)) << "it is alone";
+}
+
 TEST(PoolTest, GoesPastTheTasksOfOthers) {
   Aligned<40> place;
   auto& pool = place.pool;
@@ -220,7 +250,7 @@ TEST(PoolTest, GoesPastTheTasksOfOthers) {
     pool.add(0, static_cast<uint16_t>(i), i, static_cast<uint8_t>(100 - i / 5), i + 1);
   }
   const auto of = [&](uint16_t space) {
-    return pool.first([space](const auto& slot) { return slot.space == space; });
+    return pool.first([space](const auto& slot) { return slot.space() == space; });
   };
   ASSERT_NE(of(12), nullptr);
   EXPECT_EQ(of(12)->task, 12u);
@@ -231,6 +261,7 @@ TEST(PoolTest, GoesPastTheTasksOfOthers) {
 // Whatever is in it: every call returns, and nothing outside is touched. A sanitizer watches.
 TEST(PoolTest, SurvivesAnyBytes) {
   constexpr size_t kCapacity = 100;
+  constexpr size_t kPlaces = Pool<kCapacity>::kArena / 32;
   struct Fenced {
     Aligned<1> before;
     Aligned<kCapacity> between;
@@ -258,15 +289,16 @@ TEST(PoolTest, SurvivesAnyBytes) {
                            ? Handle(random.below(UINT64_MAX))
                            : Handle(static_cast<uint32_t>(random.below(2)),
                                     static_cast<uint8_t>(random.below(256)),
-                                    static_cast<uint16_t>(random.below(kCapacity + 1)));
+                                    static_cast<uint16_t>(random.below(kPlaces) * 32));
     const Handle handle = random.below(2) == 0 ? handles[random.below(handles.size())] : any;
-    switch (random.below(6)) {
+    switch (random.below(7)) {
       case 0: handles[random.below(handles.size())] = pool.add(0, 0, 1, 9, 9); break;
       case 1: pool.remove(handle); break;
       case 2: pool.claim(0, handle); break;
       case 3: pool.wake(handle, 1); break;
       case 4: pool.sleep(handle, 1); break;
       case 5: handles[random.below(handles.size())] = first(pool); break;
+      case 6: pool.exchange(handle, 1, kAnybody); break;
     }
   }
   const auto intact = [](const auto& fence) {

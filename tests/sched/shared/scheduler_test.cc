@@ -21,7 +21,7 @@ constexpr auto kNever = [](uint16_t) { return false; };
 
 /// A space, as it sees itself and as the kernel sees it.
 struct Space {
-  explicit Space(uint16_t number) { board.self = number; }
+  explicit Space(uint16_t number) : board{.self = number} {}
 
   Handle add(uint64_t task, uint8_t priority = 0) {
     Handle handle;
@@ -194,8 +194,7 @@ TEST(SharedSchedulerTest, YieldsToTheBestOfThoseItWouldSwitchTo) {
 /// In one partition: the head says whose it is.
 TEST(SharedSchedulerTest, MergedIsOneQueue) {
   Space one(1);
-  Board board_of_two;
-  board_of_two.self = 2;
+  Board board_of_two{.self = 2};
   Scheduler<kCapacity> two(one.partition, board_of_two);
   one.add(10);
   Handle handle;
@@ -219,6 +218,7 @@ TEST(SharedSchedulerTest, NextIsSleepOrWakeThenPeekThenClaim) {
   Space two(1);
   Random random(5);
   Handle running;
+  std::vector<Handle> all;
   for (uint64_t round = 1; round < 20'000; ++round) {
     // So that two stamps in the place of one make no difference.
     one.board.clock = two.board.clock = 1'000 * round;
@@ -229,6 +229,7 @@ TEST(SharedSchedulerTest, NextIsSleepOrWakeThenPeekThenClaim) {
       ASSERT_EQ(one.scheduler.add(0, space, 1, priority, in_one),
                 two.scheduler.add(0, space, 1, priority, in_two));
       ASSERT_EQ(in_one, in_two);
+      all.push_back(in_one);
     }
     if (random.below(8) == 0) {
       const uint64_t other = precedence(1, 1'000 * random.below(round) + 500);
@@ -261,10 +262,8 @@ TEST(SharedSchedulerTest, NextIsSleepOrWakeThenPeekThenClaim) {
       running = {};
     }
     // A foreigner's, or one that sleeps, is ended now and then, so that there is always room.
-    if (random.below(4) == 0) {
-      const Handle any(static_cast<uint32_t>(random.below(300)),
-                       static_cast<uint8_t>(random.below(3)),
-                       static_cast<uint16_t>(random.below(kCapacity)));
+    if (random.below(4) == 0 && !all.empty()) {
+      const Handle any = all[random.below(all.size())];
       if (any != running) ASSERT_EQ(one.scheduler.remove(any), two.scheduler.remove(any));
     }
   }

@@ -7,22 +7,14 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
-#include "sched/policy/fixed_priority.h"
 #include "sched/sync/mutex.h"
 #include "tests/sched/kernel.h"
-
-// Here locks are taken and not given back, and given back by who has not taken them.
-#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+#include "tests/sched/sync/lock_kit.h"
 
 namespace sched::test {
 namespace {
 
-using K = Kernel<FixedPriority>;
-using S = K::S;
-
 static_assert(sizeof(CeilingMutex<S>) == 56);
-
-int effective(const S::Task& task) { return S::claim(task); }
 
 TEST(CeilingMutex, CountsForTheCeilingAtOnceAndNoLongerAfterwards) {
   K kernel;

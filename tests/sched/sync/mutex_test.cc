@@ -12,21 +12,13 @@
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
 #include "sched/policy/edf.h"
-#include "sched/policy/fixed_priority.h"
 #include "tests/sched/kernel.h"
-
-// Here locks are taken and not given back, and given back by who has not taken them.
-#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+#include "tests/sched/sync/lock_kit.h"
 
 namespace sched::test {
 namespace {
 
-using K = Kernel<FixedPriority>;
-using S = K::S;
-
 static_assert(sizeof(Mutex<S>) == 48);
-
-int effective(const S::Task& task) { return S::claim(task); }
 
 // A task that wants the mutex once, and writes down when it has it.
 K::Thread& make_user(K& kernel, Mutex<S>& mutex, const std::string& name,

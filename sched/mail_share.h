@@ -1,0 +1,70 @@
+// How a CPU's mail and its tasks share its time: mail comes first, but gets no more than half.
+//
+// Mail is handled in interrupts, before tasks, for it may bring one that is more urgent than all
+// that are here. But CPUs that ask for something faster than this one can answer would keep it in
+// interrupts for ever: receive livelock (J. C. Mogul and K. K. Ramakrishnan, "Eliminating receive
+// livelock in an interrupt-driven kernel", ACM TOCS 15(3), 1997). So it is measured how long mail
+// takes, a piece at a time; of pieces that follow each other without a pause, with all that is
+// between them. After each `kPieces` that took more than half of the time since the first of them
+// began, mail rests until it is half. What comes meanwhile waits, and its sender does not kick.
+//
+// What is bounded by it: tasks get half of the time, but for what the machine takes to enter and
+// leave interrupts that come one by one; and mail waits no longer than the `kPieces` before it
+// took.
+//
+// One CPU's, for masked code. A rest ends by a timer, or because nobody wants to run.
+
+#ifndef BATON_SCHED_MAIL_SHARE_H_
+#define BATON_SCHED_MAIL_SHARE_H_
+
+#include "hal/time.h"
+
+namespace sched::internal {
+
+using hal::Duration;
+using hal::Instant;
+using hal::never;
+
+class MailShare {
+ public:
+  /// So that the clock's steps and an interrupt more or less do not matter.
+  static constexpr unsigned kPieces = 64;
+
+  constexpr MailShare() = default;
+
+  /// Until when mail rests; `never`: it does not.
+  Instant rests_until() const { return rests_until_; }
+  bool rests() const { return rests_until_ != never; }
+
+  /// A piece of mail was handled from `began` to `ended`, and `more` follows. Whether mail rests
+  /// from now on.
+  bool handled(Instant began, Instant ended, bool more) {
+    if (follows_) began = last_ended_;
+    follows_ = more;
+    last_ended_ = ended;
+    if (pieces_ == 0) window_began_ = began;
+    spent_.ticks += ended.ticks - began.ticks;
+    if (++pieces_ < kPieces) return false;
+    const Instant fair = window_began_ + spent_ + spent_;
+    pieces_ = 0;
+    spent_ = {};
+    if (fair <= ended) return false;
+    rests_until_ = fair;
+    follows_ = false;
+    return true;
+  }
+
+  void end_rest() { rests_until_ = never; }
+
+ private:
+  Instant window_began_;
+  Duration spent_{};  // by the pieces of this window
+  Instant last_ended_;
+  bool follows_ = false;  // the next piece, directly after the last one
+  unsigned pieces_ = 0;
+  Instant rests_until_ = never;
+};
+
+}  // namespace sched::internal
+
+#endif  // BATON_SCHED_MAIL_SHARE_H_
