@@ -63,6 +63,7 @@ template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::request_masked(Life life, Requests requests, bool may_switch) {
   Cpu& cpu = here_once();
   Task& task = *life.task;
+  if (may_go_elsewhere(task)) requests |= request::place;
   const Ownership seen = task.ownership();
   if (may_touch(cpu, seen) && seen.generation() == life.generation) {
     handle(cpu, task, requests);
@@ -142,7 +143,8 @@ auto Scheduler<M, P, kOptions>::promise_elsewhere(Task& task) -> Served {
   Cpu& cpu = here();
   const Ownership seen = task.ownership();
   if (may_touch(cpu, seen)) return Served(task);
-  return Served(task, recipient(task.post(request::wake, seen.generation(), cpu.number)));
+  const Requests requests = may_go_elsewhere(task) ? request::wake | request::place : request::wake;
+  return Served(task, recipient(task.post(requests, seen.generation(), cpu.number)));
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
@@ -267,7 +269,7 @@ void Scheduler<M, P, kOptions>::handle(Cpu& cpu, Task& task, Requests requests) 
   }
   // Last: it may be another CPU's then.
   if constexpr (kMany) {
-    if (requests >= request::bind || may_go_elsewhere(task)) [[unlikely]] {
+    if (requests >= request::bind) [[unlikely]] {
       moves(cpu).settle(cpu, task, requests);
     }
   }

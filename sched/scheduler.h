@@ -969,7 +969,7 @@ class Scheduler : private Mechanism {
     return task.is_private_to(cpu.privately_mine_);
   }
 
-  // Whether it floats: who makes it ready looks for a place for it.
+  // Whether it floats: whoever makes it ready has a place looked for.
   static bool may_go_elsewhere(const Task& task) {
     return kMany && task.mark() == Task::Mark::floats;
   }

@@ -275,6 +275,19 @@ class Budgeted : public ClaimsOf<P> {
     return seat_.contend(part(entered), part(current), now);
   }
 
+  /// Whom the policy would give away: nobody who is held back. What it has used goes along.
+  template <typename F>
+  Entity* surplus(F allowed, Instant now)
+    requires Donates<P>
+  {
+    typename P::Entity* const found = seat_.policy().surplus(
+        [&](const typename P::Entity& entity) {
+          return allowed(whole(const_cast<typename P::Entity&>(entity)));
+        },
+        now);
+    return found == nullptr ? nullptr : &whole(*found);
+  }
+
   Claim claim(const Entity& entity) const
     requires Inherits<P>
   {

@@ -339,6 +339,25 @@ class Dynamic : Mechanism {
     });
   }
 
+  /// Of the policy that there is, if it gives anybody away; of the strays nobody.
+  template <typename F>
+  Entity* surplus(F allowed, Instant now)
+    requires(Donates<Ps> || ...)
+  {
+    return with_policy([&](auto index) -> Entity* {
+      auto& policy = policies_.template get<index>();
+      if constexpr (Donates<std::remove_reference_t<decltype(policy)>>) {
+        auto* const found = policy.surplus(
+            [&](const auto& entity) {
+              return allowed(whole(const_cast<std::remove_cvref_t<decltype(entity)>&>(entity)));
+            },
+            now);
+        if (found != nullptr) return &whole(*found);
+      }
+      return nullptr;
+    });
+  }
+
   void online(Instant now)
     requires(HearsOfCpu<Ps> || ...)
   {

@@ -225,6 +225,16 @@ class Eevdf {
     return now;
   }
 
+  /// The earliest deadline of the first 16. What it is owed goes along.
+  template <typename F>
+  Entity* surplus(F allowed, Instant) {
+    int looks = 16;
+    for (Entity* e = tree_.first(); e != nullptr && looks > 0; e = tree_.next(*e), --looks) {
+      if (allowed(*e)) return e;
+    }
+    return nullptr;
+  }
+
   /// The average of the clocks. It moves back when somebody comes who is owed something.
   VirtualTime virtual_time() const { return average(); }
 

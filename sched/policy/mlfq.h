@@ -166,6 +166,16 @@ class BasicMlfq {
     return end_of_turn(current, now);
   }
 
+  /// The highest of the first 16.
+  template <typename F>
+  Entity* surplus(F allowed, Instant) {
+    int looks = 16;
+    for (size_t level = top_; level < kLevels && looks > 0; ++level) {
+      if (Entity* const found = levels_[level].queue.find(allowed, looks)) return found;
+    }
+    return nullptr;
+  }
+
   template <typename Field>
   void dump(const Entity& entity, Field field) const {
     const bool is_boosted = entity.as_of_ != boosted_;

@@ -1,9 +1,8 @@
 // What must hold of many CPUs at every step: before each machine call, and where a scenario is
 // explored after each atomic operation that changes something.
 //
-//   - a task runs on one CPU at most, and that is the one that owns it, with nothing to arrive;
-//   - while a CPU sleeps and mail waits for it, or something is pending for a task of its, a kick
-//   is
+//   - a task runs on the CPU that owns it, so on one at most, and has arrived there;
+//   - while mail waits for a CPU that sleeps, or something is pending for a task of its, a kick is
 //     on its way to it;
 //   - no CPU sleeps while a task of its is ready; unless its policy holds tasks back, or leaves it
 //     to others to take them, as from a queue that all share.
@@ -61,9 +60,6 @@ class Invariants {
       const Ownership seen = task->ownership();
       EXPECT_EQ(seen.owner(), cpu) << "another one's task runs: " << task->name();
       EXPECT_FALSE(seen.pending() & request::arrive) << "it has not come: " << task->name();
-      for (CpuNumber other = 0; other < cpu; ++other) {
-        EXPECT_NE(kernel_.cpu(other).current(), task) << "it runs twice: " << task->name();
-      }
     }
     CpuSet asleep;
     for (CpuNumber cpu = 0; cpu < kernel_.count(); ++cpu) {

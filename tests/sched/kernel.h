@@ -64,6 +64,7 @@ class Kernel {
     std::function<void()> body;
     Attributes attributes;
     hal::sim::Stack stack;
+    bool floats = false;
     int finishes = 0;
   };
 
@@ -130,6 +131,7 @@ class Kernel {
   }
 
   std::expected<void, SpawnError> try_spawn_in(const S::Where& where, Thread& thread) {
+    thread.floats = where.floats;
     return S::spawn_in(where, thread, thread.stack, &enter, &thread, thread.attributes);
   }
   void spawn_in(const S::Where& where, Thread& thread) {
