@@ -4,13 +4,13 @@
 // that are here. But CPUs that ask for something faster than this one can answer would keep it in
 // interrupts for ever: receive livelock (J. C. Mogul and K. K. Ramakrishnan, "Eliminating receive
 // livelock in an interrupt-driven kernel", ACM TOCS 15(3), 1997). So it is measured how long mail
-// takes, a piece at a time; of pieces that follow each other without a pause, with all that is
-// between them. After each `kPieces` that took more than half of the time since the first of them
-// began, mail rests until it is half. What comes meanwhile waits, and its sender does not kick.
+// takes that follows other mail without a pause. After each `kPieces` of it that took more than
+// half of the time since the first of them, mail rests until it is half. What comes meanwhile
+// waits, and its sender does not kick.
 //
-// What is bounded by it: tasks get half of the time, but for what the machine takes to enter and
-// leave interrupts that come one by one; and mail waits no longer than the `kPieces` before it
-// took.
+// What is bounded by it: where mail comes faster than it is handled, tasks get half of the time;
+// and mail waits no longer than the `kPieces` before it took. Mail that finds no other waiting
+// costs no look at the clock, and is not counted.
 //
 // One CPU's, for masked code. A rest ends by a timer, or because nobody wants to run.
 
@@ -36,21 +36,26 @@ class MailShare {
   Instant rests_until() const { return rests_until_; }
   bool rests() const { return rests_until_ != never; }
 
-  /// A piece of mail was handled from `began` to `ended`, and `more` follows. Whether mail rests
-  /// from now on.
-  bool handled(Instant began, Instant ended, bool more) {
-    if (follows_) began = last_ended_;
-    follows_ = more;
+  /// A piece of mail has been handled, and `more` follows. Whether mail rests from now on.
+  template <typename Clock>
+  bool handled(bool more, Clock now) {
+    if (!follows_ && !more) return false;
+    const Instant ended = now();
+    if (!follows_) {
+      if (pieces_ == 0) window_began_ = ended;
+    } else {
+      spent_.ticks += ended.ticks - last_ended_.ticks;
+      ++pieces_;
+    }
     last_ended_ = ended;
-    if (pieces_ == 0) window_began_ = began;
-    spent_.ticks += ended.ticks - began.ticks;
-    if (++pieces_ < kPieces) return false;
+    follows_ = more;
+    if (pieces_ < kPieces) return false;
     const Instant fair = window_began_ + spent_ + spent_;
     pieces_ = 0;
     spent_ = {};
+    follows_ = false;
     if (fair <= ended) return false;
     rests_until_ = fair;
-    follows_ = false;
     return true;
   }
 
@@ -60,7 +65,7 @@ class MailShare {
   Instant window_began_;
   Duration spent_{};  // by the pieces of this window
   Instant last_ended_;
-  bool follows_ = false;  // the next piece, directly after the last one
+  bool follows_ = false;  // the next piece, directly after the last
   unsigned pieces_ = 0;
   Instant rests_until_ = never;
 };

@@ -184,28 +184,34 @@ void Scheduler<M, P, kOptions>::on_kick() {
   if (cpu.current_ == &cpu.idle_) return;
   if ((cpu.due_ & kLater) != 0) {
     cpu.due_ ^= kLater;
-  } else if (!in_turn(cpu)) {
+    if (has_pieces(cpu)) kick_self(cpu);
     return;
-  } else if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
+  }
+  const Found found = in_turn(cpu);
+  if (found == Found::nothing) return;
+  if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
-    return kick_self(cpu);
+    kick_self(cpu);
+  } else if (found == Found::one_of_many) {
+    kick_self(cpu);
   }
-  if (has_pieces(cpu)) kick_self(cpu);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-bool Scheduler<M, P, kOptions>::in_turn(Cpu& cpu) {
-  if constexpr (!kMany) return next_piece(cpu);
-  if (cpu.mail_share_.rests()) [[unlikely]]
-    return false;
-  const Instant began = M::now();
-  if (!next_piece(cpu)) return false;
-  if (cpu.mail_share_.handled(began, M::now(), has_pieces(cpu))) [[unlikely]] {
-    const Instant until = cpu.mail_share_.rests_until();
-    if (until < cpu.armed_) arm(cpu, until);
+auto Scheduler<M, P, kOptions>::in_turn(Cpu& cpu) -> Found {
+  if (kMany && cpu.mail_share_.rests()) [[unlikely]]
+    return Found::nothing;
+  if (!next_piece(cpu)) return Found::nothing;
+  const bool more = has_pieces(cpu);
+  if constexpr (kMany) {
+    if (cpu.mail_share_.handled(more, &M::now)) [[unlikely]] {
+      const Instant until = cpu.mail_share_.rests_until();
+      if (until < cpu.armed_) arm(cpu, until);
+      return Found::the_last;  // for now
+    }
   }
-  return true;
+  return more ? Found::one_of_many : Found::the_last;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

@@ -1012,9 +1012,9 @@ class Scheduler : private Mechanism {
     return kMany && (!cpu.calls_.empty() || !cpu.called_.empty());
   }
   static bool has_pieces(const Cpu& cpu) { return has_mail(cpu) || has_calls(cpu); }
-  // A call or a piece of mail; `in_turn`: unless they rest (sched/mail_share.h). False: nothing
-  // done.
-  [[gnu::noinline, clang::minsize]] static bool in_turn(Cpu& cpu);
+  // Handles a call or a piece of mail; `in_turn`: unless mail rests (sched/mail_share.h).
+  enum class Found : uint8_t { nothing, the_last, one_of_many };
+  [[gnu::noinline, clang::minsize]] static Found in_turn(Cpu& cpu);
   static bool next_piece(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,

@@ -2,6 +2,7 @@
 
 #include "sched/mail_share.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -21,47 +22,63 @@ namespace {
 
 using internal::MailShare;
 
-// Pieces of mail that take 10 each, `pause` after each other; when mail rests, if it does.
-Instant rest_after(Duration pause, bool follows, unsigned pieces = MailShare::kPieces) {
-  MailShare share;
-  Instant now = at(1000);
-  for (unsigned i = 0; i < pieces; ++i) {
-    if (share.handled(now, now + ticks(10), follows)) return share.rests_until();
-    now = now + ticks(10) + pause;
+class Mail {
+ public:
+  // A piece that takes so long.
+  bool handle(Duration length, bool more) {
+    now_ = now_ + length;
+    return share_.handled(more, [this] { return ++looks_, now_; });
   }
-  EXPECT_FALSE(share.rests());
-  return never;
-}
+  // Tasks have some time.
+  void pause(Duration length) { now_ = now_ + length; }
+  // Pieces that follow each other, the last one alone: how long mail rests after them.
+  Duration rest_after(unsigned pieces) {
+    for (unsigned i = 1; i < pieces; ++i) EXPECT_FALSE(handle(ticks(10), true));
+    return handle(ticks(10), false) ? share_.rests_until() - now_ : ticks(0);
+  }
 
+  MailShare& share() { return share_; }
+  int looks() const { return looks_; }
+
+ private:
+  MailShare share_;
+  Instant now_ = at(1000);
+  int looks_ = 0;
+};
+
+// The first of them counts for nothing: that others wait is known at its end.
 TEST(MailShare, RestsForAsLongAsMailTookWithoutAPause) {
-  EXPECT_EQ(rest_after(ticks(0), false, MailShare::kPieces - 1), never);
-  EXPECT_EQ(rest_after(ticks(0), false), at(1000 + MailShare::kPieces * 20));
+  EXPECT_EQ(Mail().rest_after(MailShare::kPieces), ticks(0));
+  EXPECT_EQ(Mail().rest_after(MailShare::kPieces + 1), ticks(MailShare::kPieces * 10));
 }
 
 TEST(MailShare, CountsWhatTasksHadInBetween) {
-  EXPECT_EQ(rest_after(ticks(4), false), at(1000 + MailShare::kPieces * 20));
-  EXPECT_EQ(rest_after(ticks(11), false), never);
+  constexpr uint64_t kMail = MailShare::kPieces * 10;
+  for (const uint64_t pause : {uint64_t{0}, kMail / 2, kMail}) {
+    Mail mail;
+    EXPECT_EQ(mail.rest_after(MailShare::kPieces / 2 + 1), ticks(0));
+    mail.pause(ticks(pause));
+    // With what the first one after it takes.
+    const uint64_t had = std::min(pause + 10, kMail);
+    EXPECT_EQ(mail.rest_after(MailShare::kPieces / 2 + 1), ticks(kMail - had));
+  }
 }
 
-TEST(MailShare, HasWhatIsBetweenPiecesThatFollowEachOther) {
-  // All but the first take 14.
-  EXPECT_EQ(rest_after(ticks(4), true), at(1000 + 20 + (MailShare::kPieces - 1) * 28));
+TEST(MailShare, DoesNotLookAtTheClockForMailThatComesAlone) {
+  Mail mail;
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(mail.handle(ticks(10), false));
+  EXPECT_EQ(mail.looks(), 0);
 }
 
 TEST(MailShare, BeginsAnewAfterARest) {
-  MailShare share;
-  const auto fill = [&](Instant now) {
-    for (unsigned i = 0; i < MailShare::kPieces; ++i) {
-      EXPECT_FALSE(share.rests());
-      share.handled(now, now + ticks(10), true);
-      now = now + ticks(10);
-    }
-  };
-  fill(at(1000));
-  EXPECT_EQ(share.rests_until(), at(1000 + MailShare::kPieces * 20));
-  share.end_rest();
-  fill(at(9000));
-  EXPECT_EQ(share.rests_until(), at(9000 + MailShare::kPieces * 20));
+  Mail mail;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(mail.rest_after(MailShare::kPieces + 1), ticks(MailShare::kPieces * 10));
+    EXPECT_TRUE(mail.share().rests());
+    mail.share().end_rest();
+    EXPECT_FALSE(mail.share().rests());
+    mail.pause(ticks(1000));
+  }
 }
 
 constexpr CpuNumber kSenders = 3;
