@@ -38,7 +38,9 @@ void Scheduler<M, P, kOptions>::run() {
     hand_back(cpu);
     if (kMany && cpu.is_leaving()) [[unlikely]]
       moves(cpu).be_offline(cpu);
-    if (in_turn(cpu) == Found::nothing) {
+    if (is_mails_turn(cpu) && next_piece(cpu)) {
+      measure(cpu, has_pieces(cpu));
+    } else {
       cpu.due_ = kNothing;
       const Instant now = M::now();
       const auto [next, until] = pick(cpu, now);

@@ -36,11 +36,12 @@ class MailShare {
   Instant rests_until() const { return rests_until_; }
   bool rests() const { return rests_until_ != never; }
 
-  /// A piece of mail has been handled, and `more` follows. Whether mail rests from now on.
-  template <typename Clock>
-  bool handled(bool more, Clock now) {
-    if (!follows_ && !more) return false;
-    const Instant ended = now();
+  /// Whether the next piece follows the last one without a pause.
+  bool follows() const { return follows_; }
+
+  /// A piece of mail was handled, until `ended`, that has followed another one or that `more`
+  /// follows: for any other one need not be asked. Whether mail rests from now on.
+  bool handled(bool more, Instant ended) {
     if (!follows_) {
       if (pieces_ == 0) window_began_ = ended;
     } else {

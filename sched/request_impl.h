@@ -187,37 +187,42 @@ void Scheduler<M, P, kOptions>::on_kick() {
     if (has_pieces(cpu)) kick_self(cpu);
     return;
   }
-  const Found found = in_turn(cpu);
-  if (found == Found::nothing) return;
+  if (!is_mails_turn(cpu) || !next_piece(cpu)) return;
+  const bool more = has_pieces(cpu);
+  measure(cpu, more);
   if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
     kick_self(cpu);
-  } else if (found == Found::one_of_many) {
+  } else if (more && is_mails_turn(cpu)) {
     kick_self(cpu);
   }
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-auto Scheduler<M, P, kOptions>::in_turn(Cpu& cpu) -> Found {
-  if (kMany && cpu.mail_share_.rests()) [[unlikely]]
-    return Found::nothing;
-  if (!next_piece(cpu)) return Found::nothing;
-  const bool more = has_pieces(cpu);
-  if constexpr (kMany) {
-    if (cpu.mail_share_.handled(more, &M::now)) [[unlikely]] {
-      const Instant until = cpu.mail_share_.rests_until();
-      if (until < cpu.armed_) arm(cpu, until);
-      return Found::the_last;  // for now
-    }
-  }
-  return more ? Found::one_of_many : Found::the_last;
+void Scheduler<M, P, kOptions>::measure(Cpu& cpu, bool more) {
+  if (kMany && (more || cpu.mail_share_.follows())) [[unlikely]]
+    measure_many(cpu, more);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::measure_many(Cpu& cpu, bool more) {
+  if (!cpu.mail_share_.handled(more, M::now())) return;
+  const Instant until = cpu.mail_share_.rests_until();
+  if (until < cpu.armed_) arm(cpu, until);
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
 bool Scheduler<M, P, kOptions>::next_piece(Cpu& cpu) {
+  if (has_calls(cpu)) [[unlikely]]
+    return next_of_both(cpu);
+  return next_mail(cpu);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
+bool Scheduler<M, P, kOptions>::next_of_both(Cpu& cpu) {
   // By turns, so that neither keeps the other waiting.
-  cpu.was_call_ = has_calls(cpu) && !(cpu.was_call_ && has_mail(cpu));
+  cpu.was_call_ = !(cpu.was_call_ && has_mail(cpu));
   return cpu.was_call_ ? next_call(cpu) : next_mail(cpu);
 }
 

@@ -327,7 +327,7 @@ class Scheduler : private Mechanism {
     P policy_;  // late: it may be large, and the fields above are reached by short offsets
     TimerQueue timers_;
     // Seldom.
-    bool was_call_ = false;  // what was handled last
+    bool was_call_ = false;  // what was handled last where both waited
     internal::MailShare mail_share_;
     Timer* orphan_ = nullptr;  // a timer that the idle task carries to another CPU
     Instant started_;
@@ -1003,7 +1003,7 @@ class Scheduler : private Mechanism {
   // Calls to other CPUs.
   struct Call;
   static bool ask(Cpu& cpu, CpuNumber number, Call& call);
-  [[gnu::noinline, clang::minsize]] static bool next_call(Cpu& cpu);
+  static bool next_call(Cpu& cpu);
   static bool has_mail(const Cpu& cpu) {
     return !cpu.reversing_.empty() || !cpu.inbox_.empty() || !cpu.mailbox_.empty();
   }
@@ -1011,11 +1011,16 @@ class Scheduler : private Mechanism {
   static bool has_calls(const Cpu& cpu) {
     return kMany && (!cpu.calls_.empty() || !cpu.called_.empty());
   }
-  static bool has_pieces(const Cpu& cpu) { return has_mail(cpu) || has_calls(cpu); }
-  // Handles a call or a piece of mail; `in_turn`: unless mail rests (sched/mail_share.h).
-  enum class Found : uint8_t { nothing, the_last, one_of_many };
-  [[gnu::noinline, clang::minsize]] static Found in_turn(Cpu& cpu);
-  static bool next_piece(Cpu& cpu);
+  [[gnu::always_inline]] static bool has_pieces(const Cpu& cpu) {
+    return has_mail(cpu) || has_calls(cpu);
+  }
+  // Handles a call or a piece of mail. False: there was none.
+  [[gnu::always_inline]] static bool next_piece(Cpu& cpu);
+  [[gnu::noinline, clang::minsize]] static bool next_of_both(Cpu& cpu);
+  // What mail takes of the time that it shares with tasks (sched/mail_share.h).
+  static bool is_mails_turn(const Cpu& cpu) { return !kMany || !cpu.mail_share_.rests(); }
+  [[gnu::always_inline]] static void measure(Cpu& cpu, bool more);
+  [[gnu::noinline, clang::minsize]] static void measure_many(Cpu& cpu, bool more);
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
                                                               Requests requests);

@@ -79,6 +79,11 @@ void post_to_all(Post post) {
   for (S::Task& task : all()) post(task);
   Probe::become(cpus[0]);
   S::Machine::unmask(irq);
+  // So much of it rests for a while. What is posted then would be handled together with it.
+  for (S::Task& task : all()) {
+    while (task.ownership().pending() != sched::request::none) {
+    }
+  }
   let_run();
 }
 
