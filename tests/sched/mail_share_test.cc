@@ -231,5 +231,55 @@ TEST(Calls, LeaveTasksTheirTimeAndAreAllAnswered) {
   });
 }
 
+// What has passed while it was offline is no mail's time.
+TEST(Offline, EndsWhatWasMeasured) {
+  Kernel<RoundRobin> kernel({.cpus = 2, .call_cost = ticks(1), .kick_latency = ticks(2000)});
+  bool is_over = false;
+  const auto work = [&] {
+    while (!is_over) Sim::spend(ticks(100));
+  };
+  std::array<Kernel<RoundRobin>::Thread*, 3> parked;
+  for (auto& task : parked) task = &kernel.make("parked", [] { S::park(); });
+  std::array<Kernel<RoundRobin>::Thread*, 2 * MailShare::kPieces> crowd;
+  for (auto& task : crowd) task = &kernel.make("one of many", [] {});
+  auto& second = kernel.make("second", work, {.slice = ticks(1000)});
+  Instant sent;
+  auto& late = kernel.make("late", [&] { EXPECT_LE(S::now(), sent + ticks(100'000)); });
+  auto& first = kernel.make("first",
+                            [&] {
+                              // So that there is more mail than one interrupt handles when it goes.
+                              const auto irq = Sim::mask();
+                              Sim::spend(ticks(20'000));
+                              Sim::unmask(irq);
+                              work();
+                            },
+                            {.slice = ticks(1000)});
+  auto& operator_task = kernel.make("operator",
+                                    [&] {
+                                      Sim::spend(ticks(5000));
+                                      EXPECT_TRUE(S::take_offline(0));
+                                      for (auto* task : parked) S::wake(*task);
+                                      while (!S::is_offline(0)) S::sleep_for(ticks(1000));
+                                      S::sleep_for(ticks(10'000'000));
+                                      EXPECT_TRUE(S::bring_online(0));
+                                      while (S::is_offline(0)) S::sleep_for(ticks(1000));
+                                      kernel.spawn_on(0, second);
+                                      S::sleep_for(ticks(10'000));
+                                      for (auto* task : crowd) kernel.spawn_on(0, *task);
+                                      S::sleep_for(ticks(10'000));
+                                      sent = S::now();
+                                      kernel.spawn_on(0, late);
+                                      S::sleep_for(ticks(100'000));
+                                      is_over = true;
+                                    },
+                                    {.slice = ticks(1000)});
+  kernel.boot([&] {
+    for (auto* task : parked) kernel.spawn(*task);
+    kernel.spawn(first);
+    kernel.spawn_on(1, operator_task);
+  });
+  kernel.finish();
+}
+
 }  // namespace
 }  // namespace sched::test
