@@ -32,6 +32,10 @@ class MailShare {
 
   constexpr MailShare() = default;
 
+  /// Whether mail may be handled. If not, and it does not rest yet, `weigh` decides: that is no
+  /// part of `handled`, so that a piece takes no longer because of it.
+  bool has_turn() const { return has_turn_; }
+
   /// Until when mail rests; `never`: it does not.
   Instant rests_until() const { return rests_until_; }
   bool rests() const { return rests_until_ != never; }
@@ -40,33 +44,36 @@ class MailShare {
   bool follows() const { return follows_; }
 
   /// A piece of mail was handled, until `ended`, that has followed another one or that `more`
-  /// follows: for any other one need not be asked. Whether mail rests from now on.
-  bool handled(bool more, Instant ended) {
+  /// follows: for any other one need not be asked.
+  void handled(bool more, Instant ended) {
     if (!follows_) {
       if (pieces_ == 0) window_began_ = ended;
     } else {
       spent_.ticks += ended.ticks - last_ended_.ticks;
-      ++pieces_;
+      has_turn_ = ++pieces_ < kPieces;
     }
     last_ended_ = ended;
     follows_ = more;
-    if (pieces_ < kPieces) return false;
-    const Instant fair = window_began_ + spent_ + spent_;
-    pieces_ = 0;
-    spent_ = {};
-    follows_ = false;
-    if (fair <= ended) return false;
-    rests_until_ = fair;
-    return true;
   }
 
-  void end_rest() { rests_until_ = never; }
+  /// After `kPieces`: whether it goes on. If not, it rests.
+  bool weigh(Instant now) {
+    const Instant fair = window_began_ + spent_ + spent_;
+    *this = {};
+    if (fair <= now) return true;
+    rests_until_ = fair;
+    has_turn_ = false;
+    return false;
+  }
+
+  void end_rest() { *this = {}; }
 
  private:
   Instant window_began_;
   Duration spent_{};  // by the pieces of this window
   Instant last_ended_;
   bool follows_ = false;  // the next piece, directly after the last
+  bool has_turn_ = true;
   unsigned pieces_ = 0;
   Instant rests_until_ = never;
 };

@@ -187,14 +187,18 @@ void Scheduler<M, P, kOptions>::on_kick() {
     if (has_pieces(cpu)) kick_self(cpu);
     return;
   }
-  if (!is_mails_turn(cpu) || !next_piece(cpu)) return;
+  if (kMany && !cpu.mail_share_.has_turn()) [[unlikely]] {
+    if (weigh(cpu)) kick_self(cpu);
+    return;
+  }
+  if (!next_piece(cpu)) return;
   const bool more = has_pieces(cpu);
   measure(cpu, more);
   if (cpu.due_ != kNothing && (cpu.due_ & kRequeued) == 0) {
     // Not where the current task was suspended or retuned, see `requeued`.
     cpu.due_ |= kLater;
     kick_self(cpu);
-  } else if (more && is_mails_turn(cpu)) {
+  } else if (more) {
     kick_self(cpu);
   }
 }
@@ -202,14 +206,16 @@ void Scheduler<M, P, kOptions>::on_kick() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::measure(Cpu& cpu, bool more) {
   if (kMany && (more || cpu.mail_share_.follows())) [[unlikely]]
-    measure_many(cpu, more);
+    cpu.mail_share_.handled(more, M::now());
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
-void Scheduler<M, P, kOptions>::measure_many(Cpu& cpu, bool more) {
-  if (!cpu.mail_share_.handled(more, M::now())) return;
+bool Scheduler<M, P, kOptions>::weigh(Cpu& cpu) {
+  if (cpu.mail_share_.rests()) return false;
+  if (cpu.mail_share_.weigh(M::now())) return true;
   const Instant until = cpu.mail_share_.rests_until();
   if (until < cpu.armed_) arm(cpu, until);
+  return false;
 }
 
 template <hal::Machine M, Policy P, Options kOptions>

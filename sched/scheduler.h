@@ -46,7 +46,8 @@
 //
 // Checks. Always on: stack canary at each switch, link checks of the queues, rescheduling while it
 // is forbidden, everything that returns an error. In debug builds (`Options::debug_checks`) also
-// the table of legal states and interrupts being as they must be.
+// the table of legal states, interrupts being as they must be, and at each switch that the task is
+// this CPU's, so that it runs nowhere else, and ready.
 
 #ifndef BATON_SCHED_SCHEDULER_H_
 #define BATON_SCHED_SCHEDULER_H_
@@ -1018,9 +1019,9 @@ class Scheduler : private Mechanism {
   [[gnu::always_inline]] static bool next_piece(Cpu& cpu);
   [[gnu::noinline, clang::minsize]] static bool next_of_both(Cpu& cpu);
   // What mail takes of the time that it shares with tasks (sched/mail_share.h).
-  static bool is_mails_turn(const Cpu& cpu) { return !kMany || !cpu.mail_share_.rests(); }
   [[gnu::always_inline]] static void measure(Cpu& cpu, bool more);
-  [[gnu::noinline, clang::minsize]] static void measure_many(Cpu& cpu, bool more);
+  [[gnu::noinline, clang::minsize]] static bool weigh(Cpu& cpu);
+  static bool is_mails_turn(Cpu& cpu) { return !kMany || cpu.mail_share_.has_turn() || weigh(cpu); }
   [[gnu::noinline, clang::minsize]] static void handle(Cpu& cpu, Task& task, Requests requests);
   [[gnu::noinline, clang::minsize]] static void handle_seldom(Cpu& cpu, Task& task,
                                                               Requests requests);
@@ -1087,6 +1088,7 @@ class Scheduler : private Mechanism {
   [[gnu::noinline]] static Pick pick(Cpu& cpu, Instant now);
   [[gnu::always_inline]] static Pick picked(Cpu& cpu, const Choice<typename P::Entity>& choice,
                                             Instant now);
+  static void require_may_run(const Cpu& cpu, const Task& task);
   [[gnu::always_inline]] static void switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
                                                     Instant now);
   [[gnu::always_inline]] static void switch_to(Cpu& cpu, Task& from, const Pick& pick,

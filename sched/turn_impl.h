@@ -60,10 +60,19 @@ auto Scheduler<M, P, kOptions>::picked(Cpu& cpu, const Choice<typename P::Entity
 }
 
 template <hal::Machine M, Policy P, Options kOptions>
+void Scheduler<M, P, kOptions>::require_may_run(const Cpu& cpu, const Task& task) {
+  if (&task == &cpu.idle_) return;
+  // So it runs nowhere else: each CPU runs its own.
+  if (!may_touch(cpu, task.ownership())) stop("a task of another CPU is chosen", task);
+  if (task.stored_state() != State::ready) stop("a task that cannot run is chosen", task);
+}
+
+template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::switch_between(Cpu& cpu, Task& from, Task& to, Instant until,
                                                Instant now) {
   if (!from.canary_is_intact()) [[unlikely]]
     stop("stack overflow", from);
+  if constexpr (kOptions.debug_checks) require_may_run(cpu, to);
   from.run_.stop(now);
   to.run_.start(now);
   if constexpr (kOptions.latency) {

@@ -62,7 +62,7 @@ MUTANTS = [
     ("a_parked_task_is_let_go_though_asked", _PLACEMENT, r"s/if \(task\.is_private_to\(cpu\.privately_mine_\)\) task\.change/task.change/", ["moves"]),
     ("a_cpu_closes_though_asked_back", _HOTPLUG, r"s/!cpu\.is_leaving\(\) \|\| //", ["moves"]),
     # Calls.
-    ("a_call_takes_the_kick_of_the_mail", _REQUEST, r"s/more && is_mails_turn\(cpu\)\)/has_calls(cpu))/", ["wakes"]),
+    ("a_call_takes_the_kick_of_the_mail", _REQUEST, r"s/else if \(more\)/else if (has_calls(cpu))/", ["wakes"]),
     # A queue that all share.
     ("the_newly_born_is_not_handed_over", _LIFE, r"s/hand_over\(cpu, task\);//", ["queues"]),
     ("whoever_is_chosen_is_taken_at_once", _SHARED_QUEUE, r"s/has_come = may_touch\(cpu, seen\);/has_come = true;/", ["queues"]),
@@ -88,7 +88,7 @@ MUTANTS = [
     ("inheritance_is_settled_from_afar", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\)\s+return [^;]*;//", ["locks"]),
     ("inheritance_is_not_sent", _OWNED, r"s/if \(!S::may_touch\(cpu, seen\)\)\s+return [^;]*;/if (!S::may_touch(cpu, seen)) return;/", ["locks"]),
     ("the_graph_is_not_locked", _OWNED, r"s/Graph& graph = S::graph\(\);\s+graph\.acquire\(\);\s+const auto/Graph\& graph = S::graph(); const auto/", ["locks"]),
-    ("no_kick_for_the_rest", _REQUEST, r"s/(more && is_mails_turn\(cpu\)\) \{\s+)kick_self\(cpu\);/\1/", ["wakes"]),
+    ("no_kick_for_the_rest", _REQUEST, r"s/(else if \(more\) \{\s+)kick_self\(cpu\);/\1/", ["wakes"]),
     ("mail_is_dropped", _REQUEST, r"s/Requests requests = (task\.take\(seen\.with_pending\(request::none\)\));/Requests requests = seen.pending(); \1;/", ["wakes"]),
     ("a_guard_ends_without_a_look", _TURN, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/unlock(cpu);/", ["wakes"]),
     ("a_guard_looks_before_it_ends", _TURN, r"s/unlock\(cpu\);\s+honour\(cpu, may_switch\);/honour(cpu, may_switch); unlock(cpu);/", ["wakes"]),

@@ -27,7 +27,9 @@ class Mail {
   // A piece that takes so long.
   bool handle(Duration length, bool more) {
     now_ = now_ + length;
-    return share_.handled(more, now_);
+    EXPECT_TRUE(share_.has_turn());
+    share_.handled(more, now_);
+    return !share_.has_turn() && !share_.weigh(now_);
   }
   // Tasks have some time.
   void pause(Duration length) { now_ = now_ + length; }
@@ -67,6 +69,7 @@ TEST(MailShare, BeginsAnewAfterARest) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(mail.rest_after(MailShare::kPieces + 1), ticks(MailShare::kPieces * 10));
     EXPECT_TRUE(mail.share().rests());
+    EXPECT_FALSE(mail.share().has_turn());
     mail.share().end_rest();
     EXPECT_FALSE(mail.share().rests());
     mail.pause(ticks(1000));

@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "hal/sim/sim.h"
+#include "sched/policy/fifo.h"
 #include "sched/policy/fixed_priority.h"
 #include "sched/policy/round_robin.h"
 #include "sched/scheduler.h"
@@ -286,6 +287,48 @@ TEST_F(MisuseInADebugBuild, GuardsWithoutEnd) {
               ADD_FAILURE() << "256 guards are one too many";
             }),
             (Panic{"guards nest too deep", "culprit"}));
+}
+
+// A policy that at times chooses whom it must not.
+class Confused : public Fifo {
+ public:
+  Choice<Entity> pick(Instant now) {
+    return chosen == nullptr ? Fifo::pick(now) : Choice<Entity>{chosen, never};
+  }
+
+  Entity* chosen = nullptr;
+};
+
+TEST(ConfusedPolicy, ChoosesATaskThatIsBlocked) {
+  Kernel<Confused, kDebug> kernel;
+  using S = decltype(kernel)::S;
+  auto& blocked = kernel.make("blocked", [] { S::park(); });
+  auto& culprit = kernel.make("culprit", [&] {
+    S::yield();
+    kernel.cpu(0).policy().chosen = &blocked;
+    S::yield();
+  });
+  auto& other = kernel.make("other", [] { S::yield(); });
+  kernel.boot_with(blocked, culprit, other);
+  EXPECT_EQ(kernel.run(), (Panic{"a task that cannot run is chosen", "blocked"}));
+}
+
+TEST(ConfusedPolicy, ChoosesATaskThatRunsElsewhere) {
+  Kernel<Confused, kDebug> kernel({.cpus = 2});
+  using S = decltype(kernel)::S;
+  auto& elsewhere = kernel.make("elsewhere", [] { Sim::spend(ticks(10'000)); });
+  auto& culprit = kernel.make("culprit", [&] {
+    Sim::spend(ticks(1000));
+    kernel.cpu(0).policy().chosen = &elsewhere;
+    S::yield();
+  });
+  auto& other = kernel.make("other", [] {});
+  kernel.boot([&] {
+    kernel.spawn_on(1, elsewhere);
+    kernel.spawn(culprit);
+    kernel.spawn(other);
+  });
+  EXPECT_EQ(kernel.run(), (Panic{"a task of another CPU is chosen", "elsewhere"}));
 }
 
 }  // namespace
