@@ -71,7 +71,7 @@ void Scheduler<M, P, kOptions>::let_in() {
 template <hal::Machine M, Policy P, Options kOptions>
 void Scheduler<M, P, kOptions>::be_offline(Cpu& cpu) {
   lock(cpu);
-  cpu.mail_share_ = {};  // its timer will not come
+  cpu.mail_share_.end_rest();  // its timer will not come
   if constexpr (kSharesQueue) {
     cpu.policy_.offline(M::now());
     tell_others(cpu);

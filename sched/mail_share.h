@@ -66,6 +66,7 @@ class MailShare {
     return false;
   }
 
+  /// Mail has its turn, and what was measured is forgotten.
   void end_rest() { *this = {}; }
 
  private:

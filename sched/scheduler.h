@@ -278,7 +278,7 @@ class Scheduler : private Mechanism {
     // armed for; `kLocked` from the beginning of a guard or an interrupt until the slow path has
     // seen that it is over. One compare for both.
     Instant floor_ = never;
-    Instant armed_ = never;        // what the timer is set to: at most `until_` and `expiry_`
+    Instant armed_ = never;        // what the timer is set to: at most all that is due
     uint16_t locked_ = 0;          // guards alive + kInInterrupt for each interrupt under way
     int8_t due_ = kNothing;        // a set of `Due`
     uint32_t privately_mine_ = 0;  // for `is_private_to`
@@ -809,8 +809,9 @@ class Scheduler : private Mechanism {
   static void on_timer();
 
   /// This CPU was kicked: handles a bounded part of its mail, and kicks itself if there is more,
-  /// until mail has had its share of the time (sched/mail_share.h). A switch that the mail makes
-  /// due is the next interrupt's: the two together would be the longest time masked.
+  /// until mail has had its share of the time (sched/mail_share.h). An idle CPU's mail it leaves to
+  /// the idle task. A switch that the mail makes due is the next interrupt's: the two together
+  /// would be the longest time masked.
   static void on_kick();
 
   /// After `Interrupt::leave` answered true: lets the policy choose anew, and returns when the
